@@ -1,0 +1,1 @@
+"""The sidecar: volumes to target, one run at a time."""

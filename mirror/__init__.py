@@ -1,0 +1,1 @@
+"""What the writer (backup) and the reader (restore) agree on: values, schemas, the target's tables."""

@@ -1,0 +1,151 @@
+"""What both programs read from the environment: which source, where its files are, which target.
+
+Every problem is reported together, each with its variable, the reason and the fix.
+"""
+
+from __future__ import annotations
+
+import difflib
+import os
+import re
+from collections.abc import Mapping
+from datetime import timedelta
+from pathlib import Path
+from typing import Annotated, Any, TypeVar
+
+from pydantic import BeforeValidator, Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from mirror.errors import ConfigError
+
+_DURATION = re.compile(r"(\d+)\s*([smhdw])")
+_SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
+_OUR_PREFIXES = ("SUPABASE_", "BACKUP_", "RESTORE_", "SOURCE_", "SQLITE_", "JSON_", "STATE_", "TARGET_")
+_NOT_OURS = frozenset({"SQLITE_TMPDIR"})  # SQLite's own, https://www.sqlite.org/tempfiles.html
+_SAFE_WITHOUT_TLS = re.compile(r"localhost|127\..*|::1|/.*")
+
+
+def parse_duration(text: object) -> timedelta:
+    """`6h`, `30m`, `45s`, `1d`, `2w` or a sum such as `1h30m`; raises ValueError for anything else."""
+    if isinstance(text, timedelta):
+        return text
+    compact = str(text).strip().lower().replace(" ", "")
+    if not re.fullmatch(r"(\d+[smhdw])+", compact):
+        raise ValueError("write a number and a unit: 45s, 30m, 6h, 1d")
+    seconds = sum(int(number) * _SECONDS[unit] for number, unit in _DURATION.findall(compact))
+    if seconds == 0:
+        raise ValueError("must be longer than 0")
+    return timedelta(seconds=seconds)
+
+
+Duration = Annotated[timedelta, BeforeValidator(parse_duration)]
+
+
+class Settings(BaseSettings):
+    """The variables that backup and restore share. Frozen; printing it shows no secret."""
+
+    model_config = SettingsConfigDict(frozen=True, extra="ignore", env_ignore_empty=True)
+
+    source_name: str = "bot"
+    sqlite_dir: Path = Path("volumes/sqlite")
+    json_dir: Path = Path("volumes/json")
+    state_dir: Path = Path("volumes/state")
+    supabase_db_host: str = "localhost"
+    supabase_db_port: int = Field(default=5432, ge=1, le=65535)
+    supabase_db_name: str = "postgres"
+    supabase_db_user: str = "postgres"
+    supabase_db_password: SecretStr = SecretStr("")
+    supabase_db_sslmode: str = "verify-full"
+    supabase_db_sslrootcert: Path | None = None
+
+    @field_validator("source_name")
+    @classmethod
+    def _source_name(cls, value: str) -> str:
+        if not re.fullmatch(r"[a-z][a-z0-9_]{0,30}", value):
+            raise ValueError("use a lower-case letter, then letters, digits or _, 31 at the most: bot, my_bot2")
+        return value
+
+    @field_validator("supabase_db_sslmode")
+    @classmethod
+    def _sslmode(cls, value: str) -> str:
+        modes = ("verify-full", "verify-ca", "require", "prefer", "allow", "disable")
+        if value not in modes:
+            raise ValueError(f"is one of {', '.join(modes)}; verify-full is the safe one")
+        return value
+
+    @model_validator(mode="after")
+    def _tls(self) -> Settings:
+        weak = self.supabase_db_sslmode in ("prefer", "allow", "disable")
+        if weak and not _SAFE_WITHOUT_TLS.fullmatch(self.supabase_db_host):
+            raise ValueError(
+                f"SUPABASE_DB_SSLMODE: {self.supabase_db_sslmode} would send your data to {self.supabase_db_host} "
+                "where others can read it; set verify-full (with SUPABASE_DB_SSLROOTCERT) or at least require"
+            )
+        if self.supabase_db_sslmode.startswith("verify"):
+            if self.supabase_db_sslrootcert is None:
+                raise ValueError(
+                    f"SUPABASE_DB_SSLROOTCERT: {self.supabase_db_sslmode} needs the CA's certificate file; download it in "
+                    "Supabase under Settings, Database, SSL configuration, and give its path"
+                )
+            if not self.supabase_db_sslrootcert.is_file():
+                raise ValueError(
+                    f"SUPABASE_DB_SSLROOTCERT: there is no file {self.supabase_db_sslrootcert}; put the CA's "
+                    "certificate there (Supabase: Settings, Database, SSL configuration)"
+                )
+        return self
+
+
+AnySettings = TypeVar("AnySettings", bound=Settings)
+
+
+def load(settings: type[AnySettings], environ: Mapping[str, str] | None = None) -> AnySettings:
+    """Reads the settings from the environment.
+
+    Raises ConfigError with one line for each problem: unknown names, values that do not fit, secrets given twice,
+    secret files that cannot be read.
+    """
+    environ = os.environ if environ is None else environ
+    known = {name.upper() for name in settings.model_fields}
+    secrets = {name.upper() for name, field in settings.model_fields.items() if field.annotation is SecretStr}
+    values: dict[str, Any] = {key.lower(): environ[key] for key in known if environ.get(key)}
+    problems = _unknown(environ, known | {f"{name}_FILE" for name in secrets})
+    for name in sorted(secrets):
+        _read_secret_file(name, environ, values, problems)
+    try:
+        loaded = settings.model_validate(values)
+    except ValidationError as error:
+        problems += [_problem(dict(detail)) for detail in error.errors(include_input=False, include_url=False)]
+    if problems:
+        what = "The settings do not work:\n" + "\n".join(f"  - {problem}" for problem in problems)
+        raise ConfigError(what, "correct these variables in .env (every one is described in .env.example)")
+    return loaded
+
+
+def _unknown(environ: Mapping[str, str], known: set[str]) -> list[str]:
+    problems = []
+    for name in sorted(environ):
+        if not name.startswith(_OUR_PREFIXES) or name in known or name in _NOT_OURS:
+            continue
+        near = difflib.get_close_matches(name, sorted(known), 1)
+        problems.append(f"{name}: there is no such variable; " + (f"did you mean {near[0]}?" if near else "remove it"))
+    return problems
+
+
+def _read_secret_file(name: str, environ: Mapping[str, str], values: dict[str, Any], problems: list[str]) -> None:
+    path = environ.get(f"{name}_FILE")
+    if not path:
+        return
+    if environ.get(name):
+        problems.append(f"{name}: given twice, as {name} and as {name}_FILE; keep one of them")
+        return
+    try:
+        values[name.lower()] = Path(path).read_text(encoding="utf-8").strip("\r\n")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "not UTF-8 text"
+        problems.append(f"{name}_FILE: cannot read {path} ({reason}); give a file that this program can read")
+
+
+def _problem(detail: dict[str, Any]) -> str:
+    reason = str(detail["msg"]).removeprefix("Value error, ")
+    name = ".".join(str(part) for part in detail["loc"]).upper()
+    return f"{name}: {reason}" if name else reason

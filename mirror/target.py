@@ -1,0 +1,215 @@
+"""The connection to the target, and what its errors mean to a person.
+
+One connection, opened for a piece of work and closed after it. It must work through a transaction pooler, so there
+is no session state: no SET, no prepared statement, no start-up option; `autocommit` is on (psycopg2 keeps that on its
+own side) and every transaction is begun and ended by the statement that needs it.
+
+libpq repeats parts of what it was given in its messages, so none of its text is ever shown: each error is recognised
+and told in our own words.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import psycopg2
+from psycopg2.extensions import connection as Connection
+
+from mirror.errors import (
+    SidemirrorError,
+    TargetError,
+    TargetExposed,
+    TargetFull,
+    TargetMoved,
+    TargetRefused,
+    TargetTaken,
+    TargetUnreachable,
+)
+from mirror.settings import Settings
+
+CONNECT_SECONDS = 15
+
+# Raised by our own functions in the target (mirror/catalog.sql); class SM is free for us.
+OWN_SQLSTATES: dict[str, tuple[type[TargetError], str]] = {
+    "SM001": (
+        TargetTaken,
+        "if that installation is gone for good, take over here with: ./sidemirror take-over",
+    ),
+    "SM002": (TargetMoved, "nothing to do: the next run starts from where the target is now"),
+    "SM003": (
+        TargetExposed,
+        "revoke what was granted (the message says on what and to whom); the mirror must not be readable by the Data API",
+    ),
+}
+
+# What a person meets at Supabase (and at any Postgres), by words that the server or libpq uses; first match wins.
+_BY_WORDS: tuple[tuple[tuple[str, ...], type[TargetError], str, str], ...] = (
+    (
+        ("password authentication failed", "no password supplied", "SASL authentication failed"),
+        TargetRefused,
+        "the password for {user} at {host} is wrong",
+        "set SUPABASE_DB_PASSWORD (Supabase: Settings, Database, Reset database password) and start again; it is "
+        "not tried again by itself, because two wrong passwords ban this address for 30 minutes",
+    ),
+    (
+        ("Tenant or user not found", "tenant/user"),
+        TargetRefused,
+        "the pooler at {host} does not know the user {user}",
+        "copy host and user from Connect, Session pooler: the user ends in .<project ref>, and the host names your "
+        "region; it is not the password",
+    ),
+    (
+        ("certificate verify failed", "root certificate file", "certificate is not trusted", "unknown ca"),
+        TargetRefused,
+        "the certificate of {host} is not signed by the CA in {ca}",
+        "download the CA (Supabase: Settings, Database, SSL configuration) and set SUPABASE_DB_SSLROOTCERT to it",
+    ),
+    (
+        ("does not match host name",),
+        TargetRefused,
+        "the certificate that {host} shows is made out to another name",
+        "give SUPABASE_DB_HOST as Supabase shows it, not an address or an alias",
+    ),
+    (
+        ("server does not support SSL", "no encryption", "SSL required", "no pg_hba.conf entry"),
+        TargetRefused,
+        "{host} does not accept {user} in the way that was tried (SUPABASE_DB_SSLMODE={sslmode})",
+        "set SUPABASE_DB_SSLMODE=verify-full; check host, user and database name",
+    ),
+    (
+        ("role", "does not exist"),
+        TargetRefused,
+        "there is no user {user} at {host}",
+        "check SUPABASE_DB_USER",
+    ),
+    (
+        ("database", "does not exist"),
+        TargetRefused,
+        "there is no database {database} at {host}",
+        "check SUPABASE_DB_NAME; it is postgres at Supabase",
+    ),
+    (
+        ("could not translate host name", "Name or service not known", "Temporary failure in name resolution"),
+        TargetUnreachable,
+        "the name {host} cannot be resolved",
+        "check SUPABASE_DB_HOST and this machine's network",
+    ),
+    (
+        ("Network is unreachable", "No route to host", "Cannot assign requested address"),
+        TargetUnreachable,
+        "there is no way from here to {host}",
+        "Supabase's direct host has IPv6 only: use the Session pooler's host and user from Connect",
+    ),
+    (
+        ("Connection refused",),
+        TargetUnreachable,
+        "{host}:{port} refuses the connection",
+        "is the server running? After wrong passwords Supabase bans an address: see Settings, Database, Banned IPs",
+    ),
+    (
+        ("MaxClientsInSessionMode", "EMAXCONN", "max clients reached", "remaining connection slots", "too many"),
+        TargetUnreachable,
+        "{host} has no free connection",
+        "it is tried again with growing pauses; see who holds them with: select * from pg_stat_activity",
+    ),
+    (
+        ("timeout expired", "timed out"),
+        TargetUnreachable,
+        "{host}:{port} does not answer",
+        "check the network, and whether the Supabase project is paused",
+    ),
+)
+
+
+@contextmanager
+def connected(settings: Settings) -> Iterator[Connection]:
+    """A connection in autocommit mode, closed at the end; every driver error leaves as a TargetError."""
+    with translated(settings):
+        connection = psycopg2.connect(
+            host=settings.supabase_db_host,
+            port=settings.supabase_db_port,
+            dbname=settings.supabase_db_name,
+            user=settings.supabase_db_user,
+            password=settings.supabase_db_password.get_secret_value(),
+            sslmode=settings.supabase_db_sslmode,
+            sslrootcert=str(settings.supabase_db_sslrootcert or ""),
+            connect_timeout=CONNECT_SECONDS,
+            application_name="sidemirror",
+            keepalives_idle=30,
+            keepalives_interval=10,
+            keepalives_count=6,
+            tcp_user_timeout=90_000,
+        )
+        try:
+            connection.autocommit = True
+            yield connection
+        finally:
+            connection.close()
+
+
+@contextmanager
+def translated(settings: Settings) -> Iterator[None]:
+    """Turns what the driver raises into a TargetError that can be shown to anyone."""
+    try:
+        yield
+    except psycopg2.Error as error:
+        raise explain(error, settings) from None
+
+
+def explain(error: psycopg2.Error, settings: Settings) -> SidemirrorError:
+    """The error in our own words, without a word of the driver's that could hold a secret."""
+    code = error.pgcode or ""
+    if code in OWN_SQLSTATES:
+        kind, hint = OWN_SQLSTATES[code]
+        return kind(str(error.diag.message_primary), hint)
+    raw = str(error)
+    facts = {
+        "host": settings.supabase_db_host,
+        "port": settings.supabase_db_port,
+        "user": settings.supabase_db_user,
+        "database": settings.supabase_db_name,
+        "sslmode": settings.supabase_db_sslmode,
+        "ca": settings.supabase_db_sslrootcert,
+    }
+    if not code or code[:2] in ("08", "28", "3D", "53", "57"):
+        for words, kind, what, hint in _BY_WORDS:
+            if _says(raw, words):
+                return kind(what.format(**facts), hint.format(**facts))
+    return _by_sqlstate(error, code, facts)
+
+
+def _says(raw: str, words: tuple[str, ...]) -> bool:
+    if words[-1] == "does not exist":
+        return f'{words[0]} "' in raw and words[-1] in raw
+    return any(word in raw for word in words)
+
+
+def _by_sqlstate(error: psycopg2.Error, code: str, facts: dict[str, object]) -> TargetError:
+    where = "{host}:{port}".format(**facts)
+    if code == "25006":
+        return TargetFull(
+            f"{where} is read-only: the database is over its size limit",
+            "shorten RETENTION or delete what you do not need, then in Supabase: Database, Usage; the data that is "
+            "there is safe",
+        )
+    if code == "53100":
+        return TargetFull(f"the disk of {where} is full", "make room there; nothing of this run was kept")
+    if code == "42501":
+        return TargetRefused(
+            f"{facts['user']} may not do this at {where}: {error.diag.message_primary}",
+            "connect as the user postgres (Supabase: postgres.<project ref>)",
+        )
+    if code == "57014":
+        return TargetUnreachable(f"{where} ended the statement: it took longer than its limit", "it is tried again")
+    if code == "55P03":
+        return TargetUnreachable(f"another session at {where} holds a lock that this run needs", "it is tried again")
+    if isinstance(error, psycopg2.OperationalError | psycopg2.InterfaceError) and code[:2] in ("", "08", "57", "53"):
+        return TargetUnreachable(
+            f"the connection to {where} broke", "it is tried again; nothing of an unfinished run is kept"
+        )
+    message = error.diag.message_primary or type(error).__name__
+    return TargetError(
+        f"Postgres at {where} refused a statement: {message} (SQLSTATE {code or 'none'})",
+        "this should not happen: please report it with the log's lines before it",
+    )
