@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sqlite3
 import tempfile
 import time
@@ -26,7 +25,7 @@ def beat(path: Path) -> None:
     """Notes that the loop has made progress now."""
     new = path.with_suffix(".new")
     new.write_text(f"{time.monotonic():.3f}\n", encoding="ascii")
-    os.replace(new, path)
+    new.replace(path)
 
 
 def illness(heartbeat: Path, databases: Sequence[Path]) -> str:

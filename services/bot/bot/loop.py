@@ -76,10 +76,8 @@ async def _opened(config: Config) -> AsyncIterator[Bot]:
             seed = config.seed or secrets.token_hex(8)
             traffic = Traffic(seed, premium, requests, document)
             bot = Bot(traffic, (premium.file, requests.file), document, heartbeat_path())
-            log.info(
-                "started: %g actions a second, seed %s, databases in %s, document in %s",
-                config.traffic, seed, config.sqlite_dir, config.json_dir,
-            )  # fmt: skip
+            where = f"databases in {config.sqlite_dir}, document in {config.json_dir}"
+            log.info("started: %g actions a second, seed %s, %s", config.traffic, seed, where)
             try:
                 yield bot
             finally:

@@ -84,7 +84,7 @@ class Traffic:
         self._sent.append((message, chat, person))
         count(self._document, "messages_sent")
 
-    def _delete(self, now: int) -> None:
+    def _delete(self, _now: int) -> None:
         if not self._sent:
             return
         message, chat, owner = self._random.choice(self._sent)
@@ -129,7 +129,7 @@ class Traffic:
         self._premium.set_links(owner, group_id, links)
         count(self._document, "links_set")
 
-    def _preference(self, now: int) -> None:
+    def _preference(self, _now: int) -> None:
         name, value = self._random.choice(
             (
                 ("language", self._random.choice(LANGUAGES)),

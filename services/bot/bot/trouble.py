@@ -33,7 +33,7 @@ class Troubles:
 
     def worked(self, kind: str, now: float) -> None:
         """Notes a success."""
-        if self._since and kind in self._since:
+        if kind in self._since:
             log.info("%s works again after %.0f s", kind, now - self._since.pop(kind))
 
     def any(self) -> bool:
