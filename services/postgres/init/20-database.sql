@@ -1,0 +1,1 @@
+ALTER DATABASE postgres OWNER TO postgres;

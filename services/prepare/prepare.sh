@@ -1,0 +1,111 @@
+#!/bin/sh
+# Makes the folders under volumes/, gives each to the service that uses it, and generates what
+# secrets were not given. Every step can be repeated, and a kill between any two of them is mended
+# by the next start: files appear whole (written aside, then renamed).
+set -eu
+umask 077
+
+volumes=${VOLUMES:-/volumes}
+bot_uid=${BOT_UID:-10001}
+bot_gid=${BOT_GID:-10001}
+postgres_uid=999
+
+# The person who owns volumes/ keeps what a person puts files into: certificates, a password.
+person=$(stat -c %u "$volumes")
+person_group=$(stat -c %g "$volumes")
+
+main() {
+    numbers_or_exit
+    folder sqlite "$bot_uid:$bot_gid" 0750
+    folder json "$bot_uid:$bot_gid" 0750
+    folder state "$bot_uid:$bot_gid" 0750
+    folder postgres "$postgres_uid:$postgres_uid" 0700
+    folder ca "$person:$postgres_uid" 0775
+    folder secrets "$person:$person_group" 0711
+    folder secrets/backup "$bot_uid:$bot_gid" 0500
+    folder secrets/restore "$bot_uid:$bot_gid" 0500
+    folder secrets/postgres "$postgres_uid:$postgres_uid" 0500
+    belongs_to_bot sqlite json state
+    installation
+    passwords
+}
+
+numbers_or_exit() {
+    for number in "$bot_uid" "$bot_gid"; do
+        case $number in
+            '' | 0 | *[!0-9]*)
+                echo "prepare: BOT_UID and BOT_GID must be numbers above 0, not \"$number\". Correct them in .env." >&2
+                exit 2
+                ;;
+        esac
+    done
+}
+
+# folder NAME OWNER MODE
+folder() {
+    mkdir -p "$volumes/$1"
+    chown "$2" "$volumes/$1"
+    chmod "$3" "$volumes/$1"
+}
+
+# What a person copied in (a bot's older files, say) belongs to the bot like what it writes itself.
+belongs_to_bot() {
+    for name; do
+        find "$volumes/$name" -ignore_readdir_race -mindepth 1 ! -uid "$bot_uid" -exec chown -h "$bot_uid:$bot_gid" {} +
+    done
+}
+
+# file NAME OWNER MODE, content on standard input: there whole, or not at all.
+file() {
+    cat >"$volumes/$1.new"
+    chown "$2" "$volumes/$1.new"
+    chmod "$3" "$volumes/$1.new"
+    sync "$volumes/$1.new"
+    mv "$volumes/$1.new" "$volumes/$1"
+}
+
+# The id of this installation, made once: a mirror has one holder, and this is its name.
+installation() {
+    [ -s "$volumes/state/installation" ] ||
+        file state/installation "$bot_uid:$bot_gid" 0644 </proc/sys/kernel/random/uuid
+}
+
+passwords() {
+    if [ -z "${SUPABASE_DB_HOST:-}" ]; then
+        password=$(given)
+        [ -n "$password" ] || password=$(kept secrets/postgres/target_password)
+        [ -n "$password" ] || password=$(generated)
+        secret postgres "$postgres_uid:$postgres_uid" "$password"
+    else
+        password=$(given)
+        [ -n "$password" ] || {
+            echo "prepare: SUPABASE_DB_HOST is set, and no password is given." >&2
+            echo "prepare: set SUPABASE_DB_PASSWORD in .env, or write it to volumes/secrets/target_password." >&2
+            exit 2
+        }
+    fi
+    secret backup "$bot_uid:$bot_gid" "$password"
+    secret restore "$bot_uid:$bot_gid" "$password"
+}
+
+# The password that a person gave, in .env or in a file; a file leaves no trace in `docker inspect`.
+given() {
+    if [ -n "${SUPABASE_DB_PASSWORD:-}" ]; then
+        printf '%s' "$SUPABASE_DB_PASSWORD"
+    else
+        kept secrets/target_password
+    fi
+}
+
+kept() { [ ! -s "$volumes/$1" ] || cat "$volumes/$1"; }
+generated() { head -c 24 /dev/urandom | base64 | tr '+/' '-_'; }
+
+# secret SERVICE OWNER VALUE: the service's own copy, written only when it differs, also in its owner.
+secret() {
+    name=secrets/$1/target_password
+    if [ "$(kept "$name")" != "$3" ] || [ "$(stat -c %u:%g:%a "$volumes/$name" 2>/dev/null)" != "$2:400" ]; then
+        printf '%s' "$3" | file "$name" "$2" 0400
+    fi
+}
+
+main
