@@ -48,18 +48,22 @@ def _folder(env: Mapping[str, str], name: str, problems: Problems) -> Path:
     path = Path(value)
     if not value:
         problems.append((f"{name} is not set", f"set {name} to the folder that holds the data"))
-    elif not path.is_dir():
-        problem = "is not a folder" if path.exists() else "does not exist"
-        problems.append((f"{name}={value!r} {problem}", "create the folder, or mount the volume there"))
-    elif not os.access(path, os.R_OK | os.W_OK | os.X_OK):
-        who = f"{os.geteuid()}:{os.getegid()}"
-        problems.append(
-            (
-                f"{name}={value!r} cannot be written by user {who}",
-                f"chown {who} the folder, or run the bot as the folder's owner",
-            )
-        )
+    elif problem := _folder_problem(path):
+        problems.append((f"{name}={value!r} {problem[0]}", problem[1]))
     return path
+
+
+def _folder_problem(path: Path) -> tuple[str, str] | None:
+    who = f"{os.geteuid()}:{os.getegid()}"
+    try:
+        if not path.is_dir():
+            problem = "is not a folder" if path.exists() else "does not exist"
+            return problem, "create the folder, or mount the volume there"
+    except OSError as error:
+        return f"cannot be reached by user {who}: {error.strerror}", "open the folders above it to this user"
+    if not os.access(path, os.R_OK | os.W_OK | os.X_OK, effective_ids=True):
+        return f"cannot be written by user {who}", f"mount it read-write, and chown {who} it"
+    return None
 
 
 def _traffic(env: Mapping[str, str], problems: Problems) -> float:
