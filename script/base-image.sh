@@ -40,6 +40,8 @@ bootstrap() {
 # there mmdebstrap knows where Debian is.
 base_sources() {
     for suite in '' -updates -security; do
+        # The format is apt's own.
+        # shellcheck disable=SC2016
         site=$(apt-get indextargets --format '$(REPO_URI)' 'Created-By: Packages' 'Origin: Debian' \
             "Codename: $(host_codename)$suite" 2>/dev/null | head -n 1)
         [ -z "$site" ] || echo "deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] $site trixie$suite main"

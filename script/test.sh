@@ -1,0 +1,171 @@
+# shellcheck shell=sh
+# Every check of this repository. One line for each step with its time; what a failed step said stands
+# below it; a summary at the end. Everything it starts has a name of its own and is taken away again.
+
+TEST_PROJECT=sidemirror-test-$$
+passed=0
+failed=''
+
+test_command() {
+    case ${1:-all} in
+        all | lint | unit | integration | stack) ;;
+        *) fail "$EXIT_USAGE" "There is no part \"$1\"." "./sidemirror test [lint|unit|integration|stack]" ;;
+    esac
+    started=$(date +%s)
+    # Some of the checks read the environment: a developer's own settings must not change their outcome.
+    unset COMPOSE_FILE COMPOSE_PROJECT_NAME COMPOSE_PROFILES SUPABASE_DB_HOST SUPABASE_DB_USER SUPABASE_DB_PORT \
+        SUPABASE_DB_PASSWORD SOURCE_NAME BOT_IMAGE BOT_UID BOT_GID SIDEMIRROR_VOLUMES
+    export COMPOSE_ENV_FILES=/dev/null
+    scratch=$(mktemp -d)
+    chmod 755 "$scratch"
+    trap clean_up EXIT
+    trap 'exit 130' INT
+    trap 'exit 143' TERM
+
+    require_docker
+    require_base_image
+    remove_leftovers
+    run_step "tools" make_venv || finish
+    case ${1:-all} in all | lint) lint ;; esac
+    case ${1:-all} in all | unit | integration) test_image ;; esac
+    case ${1:-all} in all | unit) run_step "unit tests, inside the image" in_test_image unit ;; esac
+    case ${1:-all} in all | integration) integration ;; esac
+    case ${1:-all} in all | stack) stack ;; esac
+    finish
+}
+
+# run_step NAME COMMAND…
+run_step() {
+    name=$1
+    shift
+    step_started=$(date +%s)
+    printf '%s==>%s %-44s ' "$bold" "$plain" "$name"
+    if "$@" >"$scratch/log" 2>&1; then
+        passed=$((passed + 1))
+        printf '%sok%s %4ss  %s\n' "$green" "$plain" "$(($(date +%s) - step_started))" "$(grep -E '^=*.*[0-9]+ passed' "$scratch/log" | tail -n 1 | tr -d '=')"
+    else
+        failed="$failed
+    $name"
+        printf '%sFAILED%s %ss\n' "$red" "$plain" "$(($(date +%s) - step_started))"
+        tail -n 200 "$scratch/log" | sed 's/^/    /'
+        return 1
+    fi
+}
+
+finish() {
+    printf '\n%ss in all.' "$(($(date +%s) - started))"
+    if [ -n "$failed" ]; then printf ' Failed:%s\n' "$failed"; else printf '\n'; fi
+    count=$(printf '%s' "$failed" | grep -c .)
+    printf '\n%s passed, %s failed\n' "$passed" "$count"
+    [ "$count" -eq 0 ]
+    exit
+}
+
+# --- lint --------------------------------------------------------------------------------------------------------
+
+lint() {
+    run_step "ruff check" .venv/bin/ruff check .
+    run_step "ruff format" .venv/bin/ruff format --check .
+    run_step "mypy --strict" .venv/bin/mypy --strict mirror backup restore
+    run_step "hadolint" dockerfiles .venv/bin/hadolint
+    run_step "shellcheck" scripts .venv/bin/shellcheck --external-sources --check-sourced
+    run_step "yamllint" .venv/bin/yamllint --strict docker-compose.yml services/compose .hadolint.yaml .compose-lint.yml .yamllint
+    run_step "docker compose config" compose_config
+    run_step "compose-lint" .venv/bin/compose-lint check --strict-config --fail-on low --config .compose-lint.yml "$scratch/merged.yml"
+}
+
+dockerfiles() { git ls-files -z -- '*Dockerfile' | xargs -0 "$@"; }
+# The files of script/ are checked as what they are: parts of ./sidemirror.
+scripts() { git grep -zlE '^#!/bin/(ba)?sh' -- ':!*.py' ':!*.md' | xargs -0 "$@"; }
+
+# Each road through the interpolated files: the stand-in, Supabase, a bot of one's own.
+compose_config() {
+    docker compose config --quiet &&
+        SUPABASE_DB_HOST=db.example.org SUPABASE_DB_USER=postgres.ref docker compose config --quiet &&
+        BOT_IMAGE=example/bot:1 docker compose config --quiet &&
+        docker compose --profile '*' config --output "$scratch/merged.yml"
+}
+
+# make_venv: anew when requirements/ has changed or the last try was cut short.
+make_venv() {
+    wanted=$(cat requirements/*.txt | sha256sum | cut -c1-64)
+    [ "$(cat .venv/made-from 2>/dev/null)" != "$wanted" ] || return 0
+    python3 -c 'import venv, ensurepip' 2>/dev/null || install_venv
+    rm -rf .venv
+    python3 -m venv .venv && .venv/bin/pip install --quiet --disable-pip-version-check --requirement requirements/dev.txt &&
+        printf '%s' "$wanted" >.venv/made-from
+}
+
+install_venv() {
+    if ! is_root || [ -n "${SIDEMIRROR_NO_INSTALL:-}" ]; then
+        say "Python 3 with venv is missing. As root: apt-get update && apt-get install -y python3-venv"
+        return 1
+    fi
+    apt-get update && DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends python3-venv git
+}
+
+# --- unit and integration: inside the shipped image ----------------------------------------------------------------
+
+test_image() {
+    run_step "build the test image" docker buildx build --quiet --target test --file backup/Dockerfile \
+        --secret "id=ca,src=${SIDEMIRROR_CA_BUNDLE:-/etc/ssl/certs/ca-certificates.crt}" --tag sidemirror/test:local . || finish
+}
+
+# in_test_image PART [DOCKER OPTIONS…]: as hardened as the sidecar itself.
+in_test_image() {
+    part=$1
+    shift
+    docker run --rm --init --name "$TEST_PROJECT-$part" --label "$TEST_PROJECT" --read-only --cap-drop ALL \
+        --security-opt no-new-privileges --pids-limit 200 --tmpfs /tmp:exec --env HOME=/tmp --env CI="${CI:-}" \
+        "$@" sidemirror/test:local pytest -p no:cacheprovider "tests/$part"
+}
+
+integration() {
+    export SIDEMIRROR_VOLUMES="$scratch/integration" STAND_IN_PORT=0 STAND_IN_POOLER_PORT=0
+    mkdir -p "$SIDEMIRROR_VOLUMES"
+    run_step "start a stand-in for the integration tests" docker compose -p "$TEST_PROJECT" up --build --detach --wait postgres || return
+    run_step "integration tests, inside the image" in_test_image integration --network "${TEST_PROJECT}_target" \
+        --volume "$SIDEMIRROR_VOLUMES/ca:/ca:ro" --volume "$SIDEMIRROR_VOLUMES/secrets/backup:/run/secrets:ro" \
+        --env SUPABASE_DB_HOST=postgres --env SUPABASE_DB_PORT=6543 --env SUPABASE_DB_SSLMODE=verify-full \
+        --env SUPABASE_DB_SSLROOTCERT=/ca/local.crt --env SUPABASE_DB_PASSWORD_FILE=/run/secrets/target_password ||
+        docker compose -p "$TEST_PROJECT" logs --tail 60 --no-color
+    docker compose -p "$TEST_PROJECT" down --volumes --remove-orphans --timeout 5 >/dev/null 2>&1
+    unset SIDEMIRROR_VOLUMES STAND_IN_PORT STAND_IN_POOLER_PORT
+}
+
+# --- stack: the running containers -------------------------------------------------------------------------------------
+
+stack() {
+    run_step "build the images" docker compose --profile '*' build --quiet || return
+    run_step "stack tests" env SIDEMIRROR_TEST_PROJECT="$TEST_PROJECT" SIDEMIRROR_TEST_SCRATCH="$scratch" \
+        .venv/bin/python -m pytest -p no:cacheprovider tests/stack
+}
+
+# --- leaving nothing behind ------------------------------------------------------------------------------------------
+
+clean_up() {
+    trap '' INT TERM
+    remove_projects "$TEST_PROJECT"
+    empty_scratch "$scratch"
+}
+
+# remove_projects PREFIX: the containers and networks of each project whose name begins so.
+remove_projects() {
+    docker ps --all --quiet --filter "label=$1" | xargs -r docker rm --force >/dev/null 2>&1
+    docker ps --all --format '{{.Label "com.docker.compose.project"}}' | grep "^$1" | sort -u | while read -r project; do
+        docker compose -p "$project" --profile '*' down --volumes --remove-orphans --timeout 2 >/dev/null 2>&1
+    done
+}
+
+# What a run left that was killed before it could clean up.
+remove_leftovers() {
+    docker ps --all --format '{{.Label "com.docker.compose.project"}}' | sed -n 's/^sidemirror-test-\([0-9]*\).*/\1/p' |
+        sort -u | while read -r pid; do kill -0 "$pid" 2>/dev/null || remove_projects "sidemirror-test-$pid"; done
+}
+
+# The containers' files belong to their users, and a non-root person cannot remove them: root in a container can.
+empty_scratch() {
+    rm -rf "$1" 2>/dev/null ||
+        docker run --rm --network none --volume "$1:/scratch" --entrypoint find sidemirror/prepare:local /scratch -mindepth 1 -delete
+    rm -rf "$1"
+}
