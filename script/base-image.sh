@@ -48,6 +48,7 @@ base_sources() {
     done
 }
 
+# shellcheck source=/dev/null
 host_codename() { (. /etc/os-release && printf '%s' "${VERSION_CODENAME:-}"); }
 
 install_mmdebstrap() {

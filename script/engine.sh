@@ -2,7 +2,7 @@
 # A Docker Engine that answers, Compose v2 and buildx: found, installed from the distribution, started.
 
 NEED_ENGINE=20.10
-NEED_COMPOSE=2.20
+NEED_COMPOSE=2.20.2 # the first to know `depends_on: required: false`
 DOCKERD_LOG=${DOCKERD_LOG:-/var/log/dockerd.log}
 
 engine_version() { docker version --format '{{.Server.Version}}' 2>/dev/null; }

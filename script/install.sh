@@ -33,7 +33,9 @@ run_plan() {
     rm -f "$log"
 }
 
+# shellcheck source=/dev/null
 system_id() { (. /etc/os-release 2>/dev/null && printf '%s-%s' "${ID:-unknown}" "${VERSION_ID:-}"); }
+# shellcheck source=/dev/null
 system_name() { (. /etc/os-release 2>/dev/null && printf '%s' "${PRETTY_NAME:-unknown}"); }
 
 # package_of PART: its name on this system.

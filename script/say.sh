@@ -26,12 +26,13 @@ confirm() {
     case $answer in '' | [Yy]*) return 0 ;; *) return 1 ;; esac
 }
 
-# at_least FOUND NEEDED: compares the first two numbers of two versions.
+# at_least FOUND NEEDED: compares the first three numbers of two versions.
 at_least() {
-    found_major=$(version_part "$1" 1) found_minor=$(version_part "$1" 2)
-    needed_major=$(version_part "$2" 1) needed_minor=$(version_part "$2" 2)
-    [ "$found_major" -gt "$needed_major" ] ||
-        { [ "$found_major" -eq "$needed_major" ] && [ "$found_minor" -ge "$needed_minor" ]; }
+    for place in 1 2 3; do
+        found_part=$(version_part "$1" $place) needed_part=$(version_part "$2" $place)
+        [ "$found_part" -eq "$needed_part" ] || break
+    done
+    [ "$found_part" -ge "$needed_part" ]
 }
 
 version_part() {
