@@ -168,7 +168,7 @@ def test_a_locked_database_is_waited_for_and_the_bot_goes_on(bot, wait_until):
     code, out, err = bot.stop(process)
     assert (code, err) == (0, "")
     assert out.count("an action failed: database is locked") == 1
-    assert out.count("an action works again after") == 1
+    assert out.count("an action works again, after") == 1
 
 
 def test_a_damaged_document_stops_the_start_and_is_kept(bot):
