@@ -1,8 +1,8 @@
 """Which Postgres table mirrors a SQLite table: names, column types, and the key.
 
-The rule is DESIGN.md §5: the type follows from the declared type's affinity (https://www.sqlite.org/datatype3.html#determination_of_column_affinity), and a value that the column
-cannot give back identically stands in `_exact`. Names and the choice of key are recorded in the catalog when the mirror
-table is made, and stay as they are for its life.
+The type follows from the declared type's affinity (datatype3.html#determination_of_column_affinity), and a value that the
+column cannot give back identically stands in `_exact`. Names and the choice of key are recorded in the catalog when the
+mirror table is made, and stay as they are for its life.
 """
 
 from __future__ import annotations
@@ -21,6 +21,9 @@ TYPED_COLUMNS = 300
 
 # A btree entry is at most 2,704 bytes (nbtree's BTMaxItemSize); longer keys make the rowid the key.
 KEY_BYTES = 1500
+
+# INDEX_MAX_KEYS: https://www.postgresql.org/docs/17/limits.html
+KEY_COLUMNS = 32
 
 
 @dataclass(frozen=True)
@@ -87,11 +90,11 @@ def mirror_table(table: Table, mirror_name: str, key_fits: bool) -> MirrorTable:
     """The mirror of a table that has none yet. `key_fits`: its declared key can be the key (keys.py says so)."""
     columns = _named(table)
     by_name = {column.name: column.mirror_name for column in columns}
+    kind: KeyKind = "columns"
+    key: tuple[str, ...]
     if table.integer_key is not None:
-        kind: KeyKind = "columns"
         key = (by_name[table.integer_key],)
     elif table.key_columns and key_fits:
-        kind = "columns"
         key = tuple(by_name[column.name] for column in table.key_columns)
     elif table.without_rowid:
         kind, key = "encoded", (KEY,)
@@ -108,6 +111,8 @@ def continued(mirror: MirrorTable, table: Table) -> MirrorTable | None:
     if len(fresh.columns) < len(mirror.columns):
         return None
     kept = fresh.columns[: len(mirror.columns)]
+    if any(column.generated for column in fresh.columns[len(mirror.columns) :]):
+        return None  # every row has a value in it, though no row changed
     if [_shape(column) for column in kept] != [_shape(column) for column in mirror.columns]:
         return None
     renamed = {new.mirror_name: old.mirror_name for new, old in zip(kept, mirror.columns, strict=True)}
@@ -135,6 +140,4 @@ def _named(table: Table) -> tuple[MirrorColumn, ...]:
 
 
 def _mirror_column(column: Column, mirror_name: str, typed: bool) -> MirrorColumn:
-    return MirrorColumn(
-        column.name, mirror_name, column_type(column.declared) if typed else None, column.generated
-    )
+    return MirrorColumn(column.name, mirror_name, column_type(column.declared) if typed else None, column.generated)

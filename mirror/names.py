@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable
+from itertools import count
 
 # NAMEDATALEN - 1, in bytes: https://www.postgresql.org/docs/17/limits.html
 POSTGRES_NAME_BYTES = 63
@@ -13,9 +14,7 @@ KEY = "_key"
 EXACT = "_exact"
 
 # Columns that every Postgres table has already (ddl-system-columns), and the ones that a mirror adds.
-TAKEN_COLUMN_NAMES = frozenset(
-    {"tableoid", "xmin", "cmin", "xmax", "cmax", "ctid", "oid", ROWID, KEY, EXACT}
-)
+TAKEN_COLUMN_NAMES = frozenset({"tableoid", "xmin", "cmin", "xmax", "cmax", "ctid", "oid", ROWID, KEY, EXACT})
 
 
 def quote_sqlite(name: str) -> str:
@@ -32,12 +31,14 @@ def postgres_name(name: str, taken: Iterable[str] = ()) -> str:
     taken_names = frozenset(taken)
     if 0 < len(name.encode("utf-8", "surrogatepass")) <= POSTGRES_NAME_BYTES and name not in taken_names:
         return name
-    for salt in range(100):
-        digest = hashlib.sha256(f"{name}\0{salt}".encode("utf-8", "surrogatepass")).hexdigest()[:8]
-        short = _cut(name, POSTGRES_NAME_BYTES - 9) + "_" + digest
-        if short not in taken_names:
-            return short
-    raise ValueError(f"no free Postgres name for {name!r}")
+    salts = (f"{name}\0{number}" for number in count())
+    return next(short for salt in salts if (short := distinct_name(name, salt)) not in taken_names)
+
+
+def distinct_name(name: str, identity: str) -> str:
+    """The name's first characters that fit, an underscore, and eight hex digits of the identity's hash."""
+    digest = hashlib.sha256(identity.encode("utf-8", "surrogatepass")).hexdigest()[:8]
+    return f"{_cut(name, POSTGRES_NAME_BYTES - 9)}_{digest}"
 
 
 def _cut(name: str, size: int) -> str:

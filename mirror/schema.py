@@ -95,12 +95,13 @@ def read_schema(connection: sqlite3.Connection, journal_mode: str) -> Schema:
     """
     rows = tuple(
         SchemaRow(*row)
-        for row in connection.execute("SELECT type, name, tbl_name, sql FROM sqlite_schema ORDER BY type, name, tbl_name")
+        for row in connection.execute(
+            "SELECT type, name, tbl_name, sql FROM sqlite_schema ORDER BY type, name, tbl_name"
+        )
     )
     _refuse_unknown_modules(connection, rows)
     tables = tuple(
-        read_table(connection, row.name, bool(wr), bool(strict))
-        for row, wr, strict in _stored_tables(connection, rows)
+        read_table(connection, row.name, bool(wr), bool(strict)) for row, wr, strict in _stored_tables(connection, rows)
     )
     return Schema(rows, _read_pragmas(connection, journal_mode), tables)
 
@@ -119,7 +120,14 @@ def read_table(connection: sqlite3.Connection, name: str, without_rowid: bool, s
     # INTEGER PRIMARY KEY is the rowid: a one-column key of that very type for which SQLite made no index (lang_createtable).
     if not without_rowid and len(keys) == 1 and keys[0].declared.upper() == "INTEGER" and not collations:
         integer_key = keys[0].name
-    return Table(name, columns, without_rowid, strict, _rowid_alias(name, columns, without_rowid, integer_key), integer_key)
+    return Table(
+        name,
+        columns,
+        without_rowid,
+        strict,
+        _rowid_alias(name, columns, without_rowid, integer_key),
+        integer_key,
+    )
 
 
 def schema_without_data(rows: tuple[SchemaRow, ...], pragmas: Pragmas) -> Schema:
@@ -179,9 +187,7 @@ def _write_internal_table(connection: sqlite3.Connection, row: SchemaRow, names:
         connection.execute("ANALYZE sqlite_schema")  # makes the statistics tables, without rows
 
 
-def _stored_tables(
-    connection: sqlite3.Connection, rows: tuple[SchemaRow, ...]
-) -> list[tuple[SchemaRow, int, int]]:
+def _stored_tables(connection: sqlite3.Connection, rows: tuple[SchemaRow, ...]) -> list[tuple[SchemaRow, int, int]]:
     kinds = {
         name: (kind, wr, strict)
         for name, kind, wr, strict in connection.execute(
@@ -217,9 +223,7 @@ def _key_collations(connection: sqlite3.Connection, table: str) -> dict[str, str
     return {}
 
 
-def _rowid_alias(
-    table: str, columns: tuple[Column, ...], without_rowid: bool, integer_key: str | None
-) -> str | None:
+def _rowid_alias(table: str, columns: tuple[Column, ...], without_rowid: bool, integer_key: str | None) -> str | None:
     if without_rowid:
         return None
     if integer_key is not None:

@@ -15,6 +15,7 @@ from contextlib import contextmanager
 
 import psycopg2
 from psycopg2.extensions import connection as Connection
+from psycopg2.extensions import cursor as Cursor
 
 from mirror.errors import (
     SidemirrorError,
@@ -29,6 +30,15 @@ from mirror.errors import (
 from mirror.settings import Settings
 
 CONNECT_SECONDS = 15
+
+# Sent at the head of every transaction, because no session setting survives a transaction pooler. They fix the text form
+# of values, and lift Supabase's statement limit of two minutes.
+LOCAL_SETTINGS = (
+    "SET LOCAL statement_timeout = 0; SET LOCAL lock_timeout = '60s'; "
+    "SET LOCAL idle_in_transaction_session_timeout = '15min'; "
+    "SET LOCAL extra_float_digits = 1; SET LOCAL bytea_output = 'hex'; SET LOCAL standard_conforming_strings = on; "
+    "SET LOCAL client_min_messages = warning; SET LOCAL search_path = pg_catalog, pg_temp;"
+)
 
 # Raised by our own functions in the target (mirror/catalog.sql); class SM is free for us.
 OWN_SQLSTATES: dict[str, tuple[type[TargetError], str]] = {
@@ -90,7 +100,11 @@ _BY_WORDS: tuple[tuple[tuple[str, ...], type[TargetError], str, str], ...] = (
         "check SUPABASE_DB_NAME; it is postgres at Supabase",
     ),
     (
-        ("could not translate host name", "Name or service not known", "Temporary failure in name resolution"),
+        (
+            "could not translate host name",
+            "Name or service not known",
+            "Temporary failure in name resolution",
+        ),
         TargetUnreachable,
         "the name {host} cannot be resolved",
         "check SUPABASE_DB_HOST and this machine's network",
@@ -108,7 +122,13 @@ _BY_WORDS: tuple[tuple[tuple[str, ...], type[TargetError], str, str], ...] = (
         "is the server running? After wrong passwords Supabase bans an address: see Settings, Database, Banned IPs",
     ),
     (
-        ("MaxClientsInSessionMode", "EMAXCONN", "max clients reached", "remaining connection slots", "too many"),
+        (
+            "MaxClientsInSessionMode",
+            "EMAXCONN",
+            "max clients reached",
+            "remaining connection slots",
+            "too many",
+        ),
         TargetUnreachable,
         "{host} has no free connection",
         "it is tried again with growing pauses; see who holds them with: select * from pg_stat_activity",
@@ -146,6 +166,15 @@ def connected(settings: Settings) -> Iterator[Connection]:
             yield connection
         finally:
             connection.close()
+
+
+@contextmanager
+def reading(connection: Connection) -> Iterator[Cursor]:
+    """A cursor inside a transaction that sees the target as it is at one instant, and changes nothing."""
+    with connection.cursor() as cursor:
+        cursor.execute(f"BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; {LOCAL_SETTINGS}")
+        yield cursor
+        cursor.execute("COMMIT")
 
 
 @contextmanager
@@ -204,7 +233,12 @@ def _by_sqlstate(error: psycopg2.Error, code: str, facts: dict[str, object]) -> 
         return TargetUnreachable(f"{where} ended the statement: it took longer than its limit", "it is tried again")
     if code == "55P03":
         return TargetUnreachable(f"another session at {where} holds a lock that this run needs", "it is tried again")
-    if isinstance(error, psycopg2.OperationalError | psycopg2.InterfaceError) and code[:2] in ("", "08", "57", "53"):
+    if isinstance(error, psycopg2.OperationalError | psycopg2.InterfaceError) and code[:2] in (
+        "",
+        "08",
+        "57",
+        "53",
+    ):
         return TargetUnreachable(
             f"the connection to {where} broke", "it is tried again; nothing of an unfinished run is kept"
         )

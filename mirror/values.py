@@ -19,7 +19,7 @@ from collections.abc import Callable, Sequence
 from hashlib import sha256
 from typing import Any
 
-from mirror.mapping import KEY_BYTES, MirrorColumn, MirrorTable
+from mirror.mapping import KEY_BYTES, KEY_COLUMNS, MirrorColumn, MirrorTable
 from mirror.names import quote_sqlite
 from mirror.schema import Table
 
@@ -60,8 +60,7 @@ def copy_line(table: Table, mirror: MirrorTable, careful: bool, alias: str = "n"
         for name, column in columns
     ]
     all_fit = " AND ".join(_balanced([f"({fits(name, column.type, careful)})" for name, column in columns], " AND "))
-    # SQLite takes 127 arguments in one call (limits.html), so that wide tables are put together from groups.
-    exact = f"replace('{{' || {_joined(misfits, ',')} || '}}', '\\', '\\\\')"
+    exact = f"replace('{{' || {_joined_present(misfits)} || '}}', '\\', '\\\\')"
     fields.append(f"iif({all_fit}, '{NULL}', {exact})")
     return _joined(fields, "\t")
 
@@ -93,12 +92,50 @@ def key_fits(table: Table, mirror_columns: Sequence[MirrorColumn], alias: str = 
     names = [(f"{alias}.{quote_sqlite(c.name)}", types[c.name]) for c in table.key_columns]
     conditions = [f"{name} IS NOT NULL AND ({fits(name, type, True)})" for name, type in names]
     size = " + ".join(f"octet_length({name})" for name, _ in names)
-    return " AND ".join([*conditions, f"{size} <= {KEY_BYTES}"])
+    few = str(int(len(names) <= KEY_COLUMNS))
+    return " AND ".join([few, *conditions, f"{size} <= {KEY_BYTES}"])
 
 
 def encoded_key(table: Table, alias: str) -> str:
     """A SQL expression for the `_key` of a row, in hex: one key, one value, whatever its classes."""
     return f"sm_key({canonical(tuple(f'{alias}.{quote_sqlite(c.name)}' for c in table.key_columns))})"
+
+
+def key_line(table: Table, mirror: MirrorTable, alias: str = "n") -> str:
+    """A SQL expression that gives a row's mirror key as a line of COPY text."""
+    if mirror.key_kind == "rowid":
+        return f"{alias}.{table.rowid_alias}"
+    if mirror.key_kind == "encoded":
+        return f"'\\\\x' || {encoded_key(table, alias)}"
+    columns = {column.mirror_name: column for column in mirror.columns}
+    keys = [columns[name] for name in mirror.key]
+    return _joined([_field(f"{alias}.{quote_sqlite(k.name)}", str(k.type), True) for k in keys], "\t")
+
+
+def row_differs(table: Table, old: Table, alias: str = "n", old_alias: str = "o") -> str:
+    """A SQL condition: two rows of the same table differ in a stored value or its class.
+
+    A column that the old table did not have counts as NULL in its rows.
+    """
+    had = {column.name for column in old.stored_columns}
+    conditions = []
+    for column in table.stored_columns:
+        name = f"{alias}.{quote_sqlite(column.name)}"
+        was = f"{old_alias}.{quote_sqlite(column.name)}"
+        conditions.append(f"({_differs(name, was)})" if column.name in had else f"{name} IS NOT NULL")
+    return " OR ".join(_balanced(conditions, " OR "))
+
+
+def same_key(table: Table, alias: str, other: str) -> str:
+    """A SQL condition: two rows have the identical declared key. The plain = lets SQLite use the key's index."""
+    pairs = [(f"{alias}.{quote_sqlite(c.name)}", f"{other}.{quote_sqlite(c.name)}") for c in table.key_columns]
+    return " AND ".join(f"{a} = {b} AND NOT ({_differs(a, b)})" for a, b in pairs)
+
+
+def _differs(a: str, b: str) -> str:
+    # IS compares with the column's collation, takes 1 for 1.0, and -0.0 for 0.0: none of them is the same value.
+    zero = f"typeof({a}) = 'real' AND {a} = 0 AND sm_real({a}) <> sm_real({b})"
+    return f"{a} COLLATE BINARY IS NOT {b} OR typeof({a}) <> typeof({b}) OR ({zero})"
 
 
 def canonical(names: Sequence[str]) -> str:
@@ -142,19 +179,27 @@ def _exact(name: str) -> str:
 
 
 def _joined(parts: Sequence[str], separator: str) -> str:
-    """The parts joined by SQL; at most 100 in one call, nested above that."""
-    join = f"concat_ws({_literal(separator)}, "
+    """The parts and the separator between them, joined by SQL."""
+    between = _literal(separator)
+    return _nested("concat(", [piece for part in parts for piece in (between, part)][1:])
+
+
+def _joined_present(parts: Sequence[str]) -> str:
+    """The parts that are neither NULL nor empty, joined by commas. (In 3.46 concat_ws leaves out both.)"""
+    return _nested("concat_ws(',', ", parts)
+
+
+def _nested(call: str, parts: Sequence[str]) -> str:
+    """One call for all parts; calls inside it when they are many, because a call takes 127 arguments (limits.html)."""
     while len(parts) > 100:
-        parts = [join + ", ".join(parts[i : i + 100]) + ")" for i in range(0, len(parts), 100)]
-    return join + ", ".join(parts) + ")"
+        parts = [call + ", ".join(parts[i : i + 100]) + ")" for i in range(0, len(parts), 100)]
+    return call + ", ".join(parts) + ")"
 
 
 def _balanced(conditions: list[str], operator: str) -> list[str]:
     """Groups the conditions, because SQLite's expression depth is limited to 1,000 (limits.html)."""
     while len(conditions) > 100:
-        conditions = [
-            "(" + operator.join(conditions[i : i + 100]) + ")" for i in range(0, len(conditions), 100)
-        ]
+        conditions = ["(" + operator.join(conditions[i : i + 100]) + ")" for i in range(0, len(conditions), 100)]
     return conditions
 
 

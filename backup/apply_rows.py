@@ -1,0 +1,212 @@
+"""One table's change as statements of a run: create, upsert with before-images, delete, drop into history."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+
+from psycopg2 import sql
+
+from backup.changes import Rows, TableChange, TableChanged, TableCreated, TableDropped
+from backup.script import Script, first_part, values
+from mirror.content import TableContent
+from mirror.mapping import MirrorTable
+
+# A table that got this many rows at once has statistics that mislead the planner (and Supabase's row counts).
+ANALYZE_ROWS = 10_000
+
+
+def apply_table(
+    script: Script,
+    schema_name: str,
+    change: TableChange,
+    run: int,
+    database: sql.Composable | None,
+    rows: Rows | None = None,
+) -> TableContent | None:
+    """Adds the change to the script (long rows are sent at once); gives the table's content afterwards."""
+    if isinstance(change, TableDropped):
+        _drop(script, schema_name, change, run)
+        return None
+    assert rows is not None
+    if isinstance(change, TableCreated):
+        assert database is not None
+        return _create(script, schema_name, change, run, database, rows)
+    return _change(script, schema_name, change, run, rows)
+
+
+def _create(
+    script: Script, schema_name: str, change: TableCreated, run: int, database: sql.Composable, rows: Rows
+) -> TableContent:
+    mirror, table = change.mirror, _table(schema_name, change.mirror)
+    columns = sql.SQL(", ").join(
+        sql.SQL("{} {}").format(sql.Identifier(name), sql.SQL(_column_type(mirror, name, type)))
+        for name, type in mirror.fields
+    )
+    script.add("CREATE TABLE {table} ({columns})", table=table, columns=columns)
+    total = TableContent()
+
+    def chunks() -> Iterator[bytes]:
+        nonlocal total
+        for chunk, content in rows.created(change):
+            total = total.plus(content)
+            yield chunk
+
+    inline, rest = first_part(chunks())
+    if inline is None:
+        # The table was made in this transaction, so its rows can be written as frozen: no vacuum has to come back.
+        script.copy(sql.SQL("{} ({})").format(table, _names(mirror)), rest, " (FREEZE)")
+    elif inline:
+        script.add(
+            "INSERT INTO {table} ({names}) {rows}",
+            table=table, names=_names(mirror), rows=values(inline, [type for _, type in mirror.fields]),
+        )  # fmt: skip
+    script.add("ALTER TABLE {table} ADD PRIMARY KEY ({key})", table=table, key=_key(mirror))
+    script.add("SELECT sidemirror.protect({}, {})", schema_name, mirror.mirror_name)
+    script.add(
+        "WITH t AS (INSERT INTO sidemirror.tables (database_id, name, mirror_name, key_kind, key, has_rowid, columns, "
+        "created_run) VALUES ({database}, {}, {}, {}, {}::text[], {}, {}::jsonb, {}) RETURNING id) "
+        "INSERT INTO sidemirror.table_states (table_id, run, row_count, content_hash) SELECT id, {}, {}, {} FROM t",
+        mirror.name, mirror.mirror_name, mirror.key_kind, list(mirror.key), mirror.rowid, json.dumps(mirror.to_json()),
+        run, run, total.rows, total.hex, database=database,
+    )  # fmt: skip
+    _analyze(script, table, total.rows)
+    return total
+
+
+def _change(script: Script, schema_name: str, change: TableChanged, run: int, rows: Rows) -> TableContent:
+    mirror, table = change.mirror, _table(schema_name, change.mirror)
+    added = mirror.columns[len(change.known.mirror.columns) :]
+    for column in added:
+        if column.type is not None:
+            script.add(
+                "ALTER TABLE {table} ADD COLUMN {column} {type}",
+                table=table, column=sql.Identifier(column.mirror_name), type=sql.SQL(column.type),
+            )  # fmt: skip
+    if added:
+        script.add(
+            "UPDATE sidemirror.tables SET columns = {}::jsonb WHERE id = {}",
+            json.dumps(mirror.to_json()),
+            change.known.id,
+        )
+    if change.deletes:
+        _delete(script, table, change, run, rows)
+    if change.upserts:
+        _upsert(script, table, change, run, rows)
+    script.add(
+        "INSERT INTO sidemirror.table_states (table_id, run, row_count, content_hash) VALUES ({}, {}, {}, {})",
+        change.known.id, run, change.content.rows, change.content.hex,
+    )  # fmt: skip
+    _analyze(script, table, change.upserts)
+    return change.content
+
+
+def _upsert(script: Script, table: sql.Composable, change: TableChanged, run: int, rows: Rows) -> None:
+    mirror = change.mirror
+    names = [name for name, _ in mirror.fields]
+    others = [name for name in names if name not in mirror.key]
+    set_clause = sql.SQL(", ").join(sql.SQL("{0} = excluded.{0}").format(sql.Identifier(name)) for name in others)
+    script.add(
+        "WITH s({names}) AS ({rows}), h AS ("
+        "INSERT INTO sidemirror.history (table_id, run, key, before) "
+        "SELECT {}, {}, jsonb_build_array({staged_key}), "
+        "CASE WHEN m.{first_key} IS NULL THEN NULL ELSE jsonb_strip_nulls(to_jsonb(m)) END "
+        "FROM s LEFT JOIN {table} AS m ON {match} "
+        "WHERE m.{first_key} IS NULL OR ROW({old}) IS DISTINCT FROM ROW({new})) "
+        "INSERT INTO {table} AS m ({names}) SELECT {names} FROM s "
+        "ON CONFLICT ({key}) DO UPDATE SET {set_clause} WHERE ROW({old}) IS DISTINCT FROM ROW({excluded})",
+        change.known.id,
+        run,
+        names=_names(mirror),
+        rows=_staged(script, mirror, names, rows.upserts(change), f"sm_up_{change.number}"),
+        staged_key=_of("s", mirror.key),
+        first_key=sql.Identifier(mirror.key[0]),
+        table=table,
+        match=_match(mirror),
+        old=_of("m", others),
+        new=_of("s", others),
+        key=_key(mirror),
+        set_clause=set_clause,
+        excluded=_of("excluded", others),
+    )
+
+
+def _delete(script: Script, table: sql.Composable, change: TableChanged, run: int, rows: Rows) -> None:
+    mirror = change.known.mirror
+    script.add(
+        "WITH s({key}) AS ({rows}), d AS (DELETE FROM {table} AS m USING s WHERE {match} RETURNING m.*) "
+        "INSERT INTO sidemirror.history (table_id, run, key, before) "
+        "SELECT {}, {}, jsonb_build_array({deleted_key}), jsonb_strip_nulls(to_jsonb(d)) FROM d",
+        change.known.id,
+        run,
+        key=_key(mirror),
+        rows=_staged(script, mirror, list(mirror.key), rows.deletes(change), f"sm_del_{change.number}"),
+        table=table,
+        match=_match(mirror),
+        deleted_key=_of("d", mirror.key),
+    )
+
+
+def _staged(
+    script: Script, mirror: MirrorTable, names: list[str], chunks: Iterator[bytes], stage_name: str
+) -> sql.Composable:
+    """The rows as a relation: a VALUES list when they are few, otherwise a temporary table filled by COPY."""
+    types = dict(mirror.fields)
+    inline, rest = first_part(chunks)
+    if inline is not None:
+        return values(inline, [types[name] for name in names])
+    stage = sql.Identifier("pg_temp", stage_name)
+    columns = sql.SQL(", ").join(
+        sql.SQL("{} {}").format(sql.Identifier(name), sql.SQL(_column_type(mirror, name, types[name])))
+        for name in names
+    )
+    script.add(
+        "CREATE TEMP TABLE {stage} ({columns}) ON COMMIT DROP",
+        stage=sql.Identifier(stage_name),
+        columns=columns,
+    )
+    script.copy(stage, rest)
+    script.add("ANALYZE {stage}", stage=stage)
+    return sql.SQL("SELECT * FROM {}").format(stage)
+
+
+def _drop(script: Script, schema_name: str, change: TableDropped, run: int) -> None:
+    known = change.known
+    table = _table(schema_name, known.mirror)
+    script.add(
+        "INSERT INTO sidemirror.history (table_id, run, key, before) "
+        "SELECT {}, {}, jsonb_build_array({key}), jsonb_strip_nulls(to_jsonb(m)) FROM {table} AS m",
+        known.id, run, key=_of("m", known.mirror.key), table=table,
+    )  # fmt: skip
+    script.add("DROP TABLE {table}", table=table)
+    script.add("UPDATE sidemirror.tables SET dropped_run = {} WHERE id = {}", run, known.id)
+
+
+def _column_type(mirror: MirrorTable, name: str, type: str) -> str:
+    """Text keys compare by bytes: the same on every server, and nothing to reindex when a C library changes."""
+    return 'text COLLATE "C"' if type == "text" and name in mirror.key else type
+
+
+def _analyze(script: Script, table: sql.Composable, rows: int) -> None:
+    if rows >= ANALYZE_ROWS:
+        script.add("ANALYZE {table}", table=table)
+
+
+def _table(schema_name: str, mirror: MirrorTable) -> sql.Identifier:
+    return sql.Identifier(schema_name, mirror.mirror_name)
+
+
+def _names(mirror: MirrorTable) -> sql.Composable:
+    return sql.SQL(", ").join(sql.Identifier(name) for name, _ in mirror.fields)
+
+
+def _key(mirror: MirrorTable) -> sql.Composable:
+    return sql.SQL(", ").join(sql.Identifier(name) for name in mirror.key)
+
+
+def _of(alias: str, names: tuple[str, ...] | list[str]) -> sql.Composable:
+    return sql.SQL(", ").join(sql.Identifier(alias, name) for name in names)
+
+
+def _match(mirror: MirrorTable) -> sql.Composable:
+    return sql.SQL(" AND ").join(sql.SQL("m.{0} = s.{0}").format(sql.Identifier(name)) for name in mirror.key)

@@ -1,0 +1,97 @@
+"""Snapshot against shadow: the change set of one database. Level 4 of the design: whole tables, in SQL, by identity."""
+
+from __future__ import annotations
+
+from backup.changes import TableChange, TableChanged, TableCreated, TableDropped
+from backup.pair import Pair
+from mirror.catalog import CatalogDatabase, CatalogTable
+from mirror.content import TableContent
+from mirror.mapping import MirrorTable, continued, mirror_table
+from mirror.names import postgres_name
+from mirror.schema import SchemaRow, Table
+from mirror.values import key_fits
+
+
+def compare(pair: Pair, known: CatalogDatabase | None) -> tuple[tuple[TableChange, ...], dict[str, TableContent]]:
+    """What changed, and the content of the tables in which nothing did.
+
+    A table whose mirror cannot go on (another shape, or a key that Postgres cannot hold any more) is dropped and created.
+    """
+    known_tables = {table.mirror.name: table for table in known.tables} if known else {}
+    dropped: list[TableChange] = []
+    changed: list[TableChange] = []
+    created: list[Table] = []
+    unchanged: dict[str, TableContent] = {}
+    kept_names: set[str] = set()
+    for number, table in enumerate(pair.schema.tables):
+        before = known_tables.pop(table.name, None)
+        change = _compare_table(pair, table, before, number) if before else None
+        if before is None or change is None:
+            if before is not None:
+                dropped.append(TableDropped(before))
+            created.append(table)
+            continue
+        kept_names.add(before.mirror.mirror_name)
+        if change.upserts or change.deletes or change.mirror != before.mirror or change.content != before.content:
+            changed.append(change)
+        else:
+            unchanged[table.name] = before.content
+    dropped += [TableDropped(table) for table in known_tables.values()]
+    return (*dropped, *changed, *_created(pair, created, kept_names)), unchanged
+
+
+def _compare_table(pair: Pair, table: Table, before: CatalogTable, number: int) -> TableChanged | None:
+    """The table's change (perhaps of nothing), or None where its mirror cannot go on."""
+    mirror = continued(before.mirror, table)
+    old = pair.shadow_schema.table(table.name) if pair.comparable and pair.shadow_schema else None
+    if mirror is None or old is None or not _same_shape(pair, table, old):
+        return None
+    upserts, gone = pair.find_changes(table, old, before.content.rows, number)
+    declared = mirror.key_kind == "columns" and table.integer_key is None
+    if upserts and declared and not pair.all_keys_fit(table, key_fits(table, mirror.columns), number):
+        return None
+    if not upserts and not gone:
+        content = before.content if mirror == before.mirror else pair.content(table)
+        return TableChanged(table, mirror, before, content, 0, 0, number)
+    if len(mirror.columns) > len(before.mirror.columns):
+        content = pair.content(table)
+    else:
+        removed, added = pair.delta(table, old, number)
+        content = before.content.minus(removed).plus(added)
+    deletes = pair.count_deletes(table, old, mirror.key_kind, number)
+    return TableChanged(table, mirror, before, content, upserts, deletes, number)
+
+
+def _same_shape(pair: Pair, table: Table, old: Table) -> bool:
+    """Whether rows can be matched one to one, and generated values still follow from the stored ones."""
+    if (old.without_rowid, old.integer_key, old.key_columns) != (
+        table.without_rowid,
+        table.integer_key,
+        table.key_columns,
+    ):
+        return False
+    if not any(column.generated for column in table.columns):
+        return True
+    assert pair.shadow_schema is not None
+    return _sql(pair.shadow_schema.rows, table.name) == _sql(pair.schema.rows, table.name)
+
+
+def _sql(rows: tuple[SchemaRow, ...], name: str) -> str | None:
+    return next((row.sql for row in rows if row.type == "table" and row.name == name), None)
+
+
+def _created(pair: Pair, tables: list[Table], taken: set[str]) -> list[TableCreated]:
+    created = []
+    for table in tables:
+        name = postgres_name(table.name, taken)
+        taken.add(name)
+        created.append(TableCreated(table, _new_mirror(pair, table, name), pair.count(table)))
+    return created
+
+
+def _new_mirror(pair: Pair, table: Table, name: str) -> MirrorTable:
+    mirror = mirror_table(table, name, key_fits=True)
+    declared = mirror.key_kind == "columns" and table.integer_key is None
+    if declared and not pair.all_keys_fit(table, key_fits(table, mirror.columns)):
+        return mirror_table(table, name, key_fits=False)
+    return mirror

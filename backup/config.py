@@ -1,0 +1,30 @@
+"""The sidecar's own variables, on top of the shared ones."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Annotated, Any, Literal
+
+from pydantic import BeforeValidator, ByteSize
+
+from mirror.settings import Duration, Settings
+
+
+def _share(value: Any) -> Any:
+    """`50%` as 0.5; `off` as None."""
+    if value is None or isinstance(value, float):
+        return value
+    text = str(value).strip().lower()
+    if text == "off":
+        return None
+    number = text.removesuffix("%")
+    if not number.isdigit() or not 0 < int(number) <= 100:
+        raise ValueError("is a share from 1% to 100%, or off")
+    return int(number) / 100
+
+
+class BackupSettings(Settings):
+    backup_every: Duration = timedelta(hours=6)
+    guard_shrink: Annotated[float | None, BeforeValidator(_share)] = 0.5
+    target_size_limit: ByteSize = ByteSize(500_000_000)
+    log_level: Literal["debug", "info", "warning", "error"] = "info"

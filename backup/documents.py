@@ -1,0 +1,62 @@
+"""The source's JSON files, read whole and checked."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_fixed
+
+from mirror.errors import SourceCorrupt, SourceMissing, SourceUnreadable
+
+HALF_WRITTEN_SECONDS = 3.0
+
+
+@dataclass(frozen=True)
+class Document:
+    """A JSON file as it is: its bytes, their SHA-256 in hex, permission bits and modification time."""
+
+    file: str
+    content: bytes
+    sha256: str
+    mode: int
+    mtime_ns: int
+
+
+def read(folder: Path, file: str, patience: float = HALF_WRITTEN_SECONDS) -> Document:
+    """The document, once it parses; a half-written file is read again for `patience` seconds.
+
+    Raises SourceMissing, SourceUnreadable or SourceCorrupt (it does not parse).
+    """
+    waiting = Retrying(
+        stop=stop_after_delay(patience),
+        wait=wait_fixed(0.1),
+        retry=retry_if_exception_type(SourceCorrupt),
+        reraise=True,
+    )
+    return waiting(_read, folder, file)
+
+
+def _read(folder: Path, file: str) -> Document:
+    path = folder / file
+    try:
+        with path.open("rb") as opened:
+            content = opened.read()
+            stat = path.stat()
+    except FileNotFoundError:
+        raise SourceMissing(f"{file} is not there", "was it moved or deleted? Its last version stays") from None
+    except OSError as error:
+        raise SourceUnreadable(
+            f"{file} cannot be read: {error.strerror}",
+            "run the sidecar as the bot's user (BOT_UID and BOT_GID)",
+        ) from error
+    try:
+        json.loads(content)
+    except (ValueError, RecursionError) as error:
+        raise SourceCorrupt(
+            f"{file} is not valid JSON: {error}",
+            "its last good version stays in the mirror; look at the file",
+        ) from None
+    return Document(file, content, hashlib.sha256(content).hexdigest(), stat.st_mode & 0o7777, stat.st_mtime_ns)

@@ -1,0 +1,58 @@
+"""The shrink guard: a change set that would take most of a database away waits until a person says that it is meant."""
+
+from __future__ import annotations
+
+from backup.changes import TableChange, TableChanged, TableCreated, TableDropped
+from mirror.errors import SourceError
+
+SMALL_TABLE_ROWS = 100
+
+
+class GuardHeld(SourceError):
+    exit_code = 6
+
+
+def check(file: str, changes: tuple[TableChange, ...], shrink: float | None) -> None:
+    """Raises GuardHeld when the changes drop a table, or delete more than the share `shrink` of one of 100 rows or more.
+
+    `shrink` None: the guard is off, or a person has accepted.
+    """
+    if shrink is None:
+        return
+    created = {change.table.name: change for change in changes if isinstance(change, TableCreated)}
+    reasons = []
+    for change in changes:
+        if isinstance(change, TableDropped):
+            again = created.get(change.known.mirror.name)
+            reasons += _dropped(change, again, shrink)
+        elif isinstance(change, TableChanged) and _too_many(change.known.content.rows, change.content.rows, shrink):
+            reasons.append(
+                f"table {change.table.name} would go from {change.known.content.rows} rows to {change.content.rows}"
+            )
+    if reasons:
+        raise GuardHeld(
+            f"{file} is held, nothing of it was mirrored: {'; '.join(reasons)}",
+            "if that is meant, let it through with: ./sidemirror accept (older restore points keep what goes); if not, "
+            "bring the rows back with: ./sidemirror restore",
+        )
+
+
+def missing(file: str) -> GuardHeld:
+    """The error for a database or document that was mirrored and is not there any more."""
+    return GuardHeld(
+        f"{file} is not there any more; its mirror stays as it was",
+        "bring it back with: ./sidemirror restore; or, if it was removed on purpose: ./sidemirror accept",
+    )
+
+
+def _dropped(change: TableDropped, again: TableCreated | None, shrink: float) -> list[str]:
+    name, rows = change.known.mirror.name, change.known.content.rows
+    if again is None:
+        return [f"table {name} with {rows} rows would be dropped"] if not name.startswith("sqlite_") else []
+    if _too_many(rows, again.rows, shrink):
+        return [f"table {name} would be made anew, with {again.rows} rows instead of {rows}"]
+    return []
+
+
+def _too_many(before: int, after: int, shrink: float) -> bool:
+    return before >= SMALL_TABLE_ROWS and before - after > shrink * before

@@ -1,0 +1,41 @@
+"""Logs: one readable line for each event, to stdout and to supabase_backup.log in the state folder."""
+
+from __future__ import annotations
+
+import logging
+import sys
+import time
+from logging.handlers import RotatingFileHandler
+from pathlib import Path
+
+LOG_FILE = "supabase_backup.log"
+_FILE_BYTES = 1_000_000
+_FILES = 5
+
+
+class _LineFormatter(logging.Formatter):
+    default_time_format = "%Y-%m-%dT%H:%M:%S"
+    default_msec_format = "%s.%03dZ"
+
+    def converter(self, seconds: float | None) -> time.struct_time:  # type: ignore[override]
+        return time.gmtime(seconds)
+
+    def format(self, record: logging.LogRecord) -> str:
+        return super().format(record).replace("\n", "\n    ")
+
+
+def set_up(level: str, state_dir: Path) -> None:
+    """Sends the log to stdout, and to the file as well where the state folder can be written to."""
+    handlers: list[logging.Handler] = [logging.StreamHandler(sys.stdout)]
+    try:
+        handlers.append(RotatingFileHandler(state_dir / LOG_FILE, maxBytes=_FILE_BYTES, backupCount=_FILES))
+    except OSError as error:
+        handlers[0].handle(
+            logging.makeLogRecord(
+                {"levelname": "WARNING", "levelno": 30, "name": "log", "msg": f"no log file in {state_dir}: {error}"}
+            )
+        )
+    for handler in handlers:
+        handler.setFormatter(_LineFormatter("%(asctime)s %(levelname)-7s %(message)s"))
+    logging.basicConfig(level=level.upper(), handlers=handlers, force=True)
+    logging.raiseExceptions = False  # a full disk must not turn a log line into a traceback

@@ -1,0 +1,108 @@
+"""What a run leaves for people: the log's lines, and status.json for status, health and the next run."""
+
+from __future__ import annotations
+
+import json
+import logging
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+from backup.run import Report
+from backup.state import read_json, write_atomically
+from mirror.errors import SidemirrorError
+
+STATUS_FILE = "status.json"
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Trouble:
+    """One thing that is wrong: what, what to do, and since when (ISO 8601, UTC)."""
+
+    subject: str  # a file, or "run" for all of it
+    what: str
+    hint: str
+    since: str
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """The sidecar's knowledge of itself. Times are ISO 8601 in UTC; None: never yet."""
+
+    equal_at: str | None = None  # the source's content was last known equal to the target's
+    tried_at: str | None = None
+    run: int | None = None
+    next_at: str | None = None
+    stopped: bool = False  # nothing is tried any more until a person has changed something
+    troubles: tuple[Trouble, ...] = ()
+
+    def seconds_since_equal(self, now: datetime) -> float | None:
+        """The one figure for freshness, in seconds; None before the first good run."""
+        return None if self.equal_at is None else (now - datetime.fromisoformat(self.equal_at)).total_seconds()
+
+
+def read(state_dir: Path) -> Outcome:
+    """The last outcome; an empty one where there is none yet."""
+    content = read_json(state_dir / STATUS_FILE)
+    if not content:
+        return Outcome()
+    return Outcome(**{**content, "troubles": tuple(Trouble(**trouble) for trouble in content["troubles"])})
+
+
+def write(state_dir: Path, outcome: Outcome) -> None:
+    """Raises StateError."""
+    content = {**outcome.__dict__, "troubles": [trouble.__dict__ for trouble in outcome.troubles]}
+    write_atomically(state_dir / STATUS_FILE, json.dumps(content, indent=1))
+
+
+def succeeded(before: Outcome, report: Report) -> Outcome:
+    """After a run that came through; refusals of single files keep the freshness where it was."""
+    wrong = [(refusal.file, refusal.error) for refusal in report.refusals]
+    return replace(
+        before,
+        equal_at=before.equal_at if wrong else _iso(report.looked_at),
+        tried_at=_iso(report.looked_at),
+        run=report.run,
+        stopped=False,
+        troubles=_troubles(before, wrong),
+    )
+
+
+def failed(before: Outcome, error: SidemirrorError, at: datetime, stopped: bool) -> Outcome:
+    """After a run that did not."""
+    return replace(before, tried_at=_iso(at), stopped=stopped, troubles=_troubles(before, [("run", error)]))
+
+
+def tell(report: Report) -> None:
+    """The log's lines of a run."""
+    for refusal in report.refusals:
+        log.error("%s", refusal.error)
+    counts = report.counts
+    what = f"run {report.run}" if report.committed else f"nothing changed since run {report.run}"
+    if report.run is None:
+        what = "nothing to mirror yet"
+    if report.refusals:
+        log.warning("Partial sync: %s; %d refused, see above", what, len(report.refusals))
+        return
+    log.info(
+        "Last Sync: %s %s, %d rows upserted, %d deleted, %d documents, %d bytes sent, %.2f s",
+        report.looked_at.strftime("%Y-%m-%dT%H:%M:%SZ"),
+        what,
+        counts.upserted,
+        counts.deleted,
+        counts.documents,
+        counts.bytes_sent,
+        report.seconds,
+    )
+
+
+def _troubles(before: Outcome, wrong: list[tuple[str, SidemirrorError]]) -> tuple[Trouble, ...]:
+    since = {trouble.subject: trouble.since for trouble in before.troubles}
+    now = _iso(datetime.now(UTC))
+    return tuple(Trouble(subject, error.what, error.hint, since.get(subject, now)) for subject, error in wrong)
+
+
+def _iso(at: datetime) -> str:
+    return at.astimezone(UTC).isoformat(timespec="seconds")

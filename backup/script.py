@@ -1,0 +1,97 @@
+"""SQL on its way to the target: statements are gathered and sent together, so that a small run is one round trip."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import chain
+
+from psycopg2 import sql
+from psycopg2.extensions import cursor as Cursor
+
+from mirror.target import LOCAL_SETTINGS
+from mirror.values import split_line
+
+# Rows up to this size go inside the statements; more go by COPY, which costs a round trip of its own.
+INLINE_BYTES = 512 * 1024
+
+CHUNK_BYTES = 256 * 1024
+
+
+class Script:
+    """One transaction. Nothing is kept of it unless `commit` returns."""
+
+    def __init__(self, cursor: Cursor) -> None:
+        self.cursor = cursor
+        self.statements: list[sql.Composable] = [sql.SQL(f"BEGIN; {LOCAL_SETTINGS}")]
+        self.bytes_sent = 0
+
+    def add(self, statement: str, *arguments: object, **names: sql.Composable) -> None:
+        """Adds one statement: {} takes an argument as a literal, {name} an identifier or another piece of SQL."""
+        literals = [sql.Literal(argument) for argument in arguments]
+        self.statements.append(sql.SQL(statement).format(*literals, **names) + sql.SQL(";"))
+
+    def flush(self) -> None:
+        """Sends what was gathered."""
+        if self.statements:
+            text = sql.SQL("\n").join(self.statements).as_string(self.cursor)
+            self.statements = []
+            self.bytes_sent += len(text.encode())
+            self.cursor.execute(text)
+
+    def commit(self) -> None:
+        self.statements.append(sql.SQL("COMMIT;"))
+        self.flush()
+
+    def copy(self, table: sql.Composable, chunks: Iterable[bytes], options: str = "") -> None:
+        """Streams chunks of COPY lines into a table."""
+        self.flush()
+        stream = _Stream(chunks)
+        self.cursor.copy_expert(sql.SQL("COPY {} FROM STDIN" + options).format(table), stream, size=CHUNK_BYTES)
+        self.bytes_sent += stream.sent
+
+
+class _Stream:
+    """Chunks of bytes as a file that COPY reads from."""
+
+    def __init__(self, chunks: Iterable[bytes]) -> None:
+        self.chunks = iter(chunks)
+        self.rest = memoryview(b"")
+        self.sent = 0
+
+    def read(self, size: int = -1, /) -> bytes:
+        """At most `size` bytes, as COPY asks for them; b"" at the end."""
+        if not self.rest:
+            self.rest = memoryview(next(self.chunks, b""))
+        piece = bytes(self.rest[:size])
+        self.rest = self.rest[size:]
+        self.sent += len(piece)
+        return piece
+
+    def readline(self, _size: int = -1, /) -> bytes:
+        """COPY never reads lines; the driver wants the method to be there."""
+        raise OSError("COPY data is read in pieces")
+
+
+def first_part(chunks: Iterator[bytes]) -> tuple[bytes | None, Iterator[bytes]]:
+    """All of the chunks in one piece if they are small; otherwise None, and the chunks to go on with."""
+    taken: list[bytes] = []
+    size = 0
+    for chunk in chunks:
+        taken.append(chunk)
+        size += len(chunk)
+        if size > INLINE_BYTES:
+            return None, chain(taken, chunks)
+    return b"".join(taken), iter(())
+
+
+def values(lines: bytes, types: Sequence[str]) -> sql.Composable:
+    """COPY lines as a VALUES list; the first row says the types."""
+    rows = []
+    for number, line in enumerate(lines.decode("utf-8").removesuffix("\n").split("\n")):
+        literals = [sql.Literal(field) for field in split_line(line)]
+        if number == 0:
+            casts = zip(literals, types, strict=True)
+            rows.append(sql.SQL(", ").join(sql.SQL("{}::" + type).format(literal) for literal, type in casts))
+        else:
+            rows.append(sql.SQL(", ").join(literals))
+    return sql.SQL("VALUES ") + sql.SQL(", ").join(sql.SQL("({})").format(row) for row in rows)

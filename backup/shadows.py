@@ -1,0 +1,71 @@
+"""The shadows: local copies of the databases as the target holds them, each named by the run that brought it there.
+
+A shadow is a cache. It is used only if the target names the same run for that database; otherwise it is made again from
+the target, by the code that restores. So no crash between the target's commit and this folder can mislead a run.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import sqlite3
+from dataclasses import replace
+from pathlib import Path
+from urllib.parse import quote
+from uuid import UUID
+
+from psycopg2.extensions import connection as Connection
+
+from mirror.catalog import CatalogDatabase
+from mirror.content import database_hash, table_content
+from mirror.rebuild import rebuild
+from mirror.schema import read_schema
+from mirror.target import reading
+from mirror.values import register
+
+
+class Shadows:
+    def __init__(self, state_dir: Path) -> None:
+        self.folder = state_dir / "shadow"
+
+    def path(self, file: str, token: UUID) -> Path:
+        """Where the copy that a run brings to the target stands; its folder is made."""
+        stem = Path(file).name.rsplit(".", 1)[0][:40]
+        folder = self.folder / f"{quote(stem, safe='')}-{hashlib.sha256(file.encode()).hexdigest()[:12]}"
+        folder.mkdir(parents=True, exist_ok=True)
+        return folder / f"{token}.sqlite"
+
+    def has(self, known: CatalogDatabase) -> bool:
+        return self.path(known.file, known.token).exists()
+
+    def rebuild(self, connection: Connection, known: CatalogDatabase, last_run: int) -> CatalogDatabase:
+        """Makes the shadow from the target; gives the database as it really is there.
+
+        That differs from what is recorded only if somebody else changed the mirror; the next comparison repairs it.
+        """
+        path = self.path(known.file, known.token)
+        unfinished = path.with_suffix(".unfinished")
+        unfinished.unlink(missing_ok=True)
+        with reading(connection) as cursor:
+            rebuild(cursor, known, unfinished, last_run, last_run)
+        found = _as_found(unfinished, known)
+        unfinished.rename(path)
+        return found
+
+    def keep_only(self, file: str, token: UUID) -> None:
+        """Removes every other copy of this database."""
+        kept = self.path(file, token)
+        for other in kept.parent.iterdir():
+            if other != kept:
+                other.unlink()
+
+
+def _as_found(path: Path, known: CatalogDatabase) -> CatalogDatabase:
+    connection = sqlite3.connect(f"file:{quote(str(path))}?mode=ro&immutable=1", uri=True)
+    try:
+        register(connection, known.pragmas.encoding)
+        schema = read_schema(connection, known.pragmas.journal_mode)
+        contents = {table.name: table_content(connection, table) for table in schema.tables}
+    finally:
+        connection.close()
+    tables = tuple(replace(table, content=contents[table.mirror.name]) for table in known.tables)
+    return replace(known, tables=tables, content_hash=database_hash(schema, contents))

@@ -1,0 +1,81 @@
+"""What the sidecar remembers between runs, beside the shadows. All of it can be lost without losing anything."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+from uuid import UUID, uuid4
+
+from mirror.errors import RunInProgress, StateError
+
+
+def write_atomically(path: Path, text: str) -> None:
+    """Replaces the file by a durable new one, or leaves it as it was. Raises StateError."""
+    try:
+        descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+        try:
+            with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+                file.write(text)
+                file.flush()
+                os.fsync(file.fileno())
+            Path(name).replace(path)
+        except BaseException:
+            Path(name).unlink(missing_ok=True)
+            raise
+    except OSError as error:
+        raise StateError(
+            f"cannot write {path.name} into the state folder {path.parent}: {error.strerror}",
+            "make room there, or give the folder to the sidecar's user",
+        ) from error
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """What write_atomically wrote as JSON; {} where there is nothing that can be read."""
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return content if isinstance(content, dict) else {}
+
+
+def installation(state_dir: Path) -> UUID:
+    """This installation's own id; made at the first call. Raises StateError."""
+    path = state_dir / "installation"
+    try:
+        return UUID(path.read_text(encoding="ascii").strip())
+    except FileNotFoundError:
+        pass
+    except (OSError, ValueError) as error:
+        raise StateError(
+            f"the file {path} does not hold an installation's id",
+            "delete it; then take the source over again",
+        ) from error
+    write_atomically(path, f"{uuid4()}\n")
+    return UUID(path.read_text(encoding="ascii").strip())
+
+
+@contextmanager
+def run_lock(state_dir: Path) -> Iterator[None]:
+    """Held for the length of a run. Raises RunInProgress at once when another process holds it, StateError."""
+    try:
+        state_dir.mkdir(parents=True, exist_ok=True)
+        descriptor = os.open(state_dir / "run.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    except OSError as error:
+        raise StateError(
+            f"the state folder {state_dir} cannot be used: {error.strerror}",
+            "set STATE_DIR to a folder that the sidecar's user can write to",
+        ) from error
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise RunInProgress("another run is in progress", "wait for it: ./sidemirror status") from None
+        yield
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,150 @@
+"""The catalog's answers as frozen objects: what the target holds of one source, at its last run or at an older one."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+from psycopg2 import errors
+from psycopg2.extensions import connection as Connection
+
+from mirror.content import TableContent
+from mirror.errors import TargetRefused
+from mirror.mapping import MirrorTable, columns_from_json
+from mirror.schema import Pragmas, SchemaRow
+
+VERSION = 1
+
+
+@dataclass(frozen=True)
+class CatalogTable:
+    """A mirrored table. `dropped`: its Postgres table is gone by now, only its history is left."""
+
+    id: int
+    mirror: MirrorTable
+    content: TableContent
+    dropped: bool = False
+
+
+@dataclass(frozen=True)
+class CatalogDatabase:
+    id: int
+    file: str
+    schema_name: str
+    token: UUID
+    content_hash: bytes
+    schema_rows: tuple[SchemaRow, ...]
+    pragmas: Pragmas
+    mode: int
+    tables: tuple[CatalogTable, ...]
+
+    def table(self, name: str) -> CatalogTable | None:
+        return next((table for table in self.tables if table.mirror.name == name), None)
+
+
+@dataclass(frozen=True)
+class CatalogDocument:
+    id: int
+    file: str
+    sha256: str
+    mode: int
+    mtime_ns: int
+
+
+@dataclass(frozen=True)
+class State:
+    """One source as the target knows it after `run`."""
+
+    source_id: int
+    holder: UUID | None
+    holder_host: str | None
+    held_since: str | None
+    last_run: int
+    run: int
+    databases: tuple[CatalogDatabase, ...]
+    documents: tuple[CatalogDocument, ...]
+
+    def database(self, file: str) -> CatalogDatabase | None:
+        return next((database for database in self.databases if database.file == file), None)
+
+
+def read_state(connection: Connection, source: str, run: int | None = None) -> State | None:
+    """The source's state, in one round trip; None where the target has never heard of it.
+
+    Raises TargetRefused when the catalog was made by a newer version.
+    """
+    with connection.cursor() as cursor:
+        try:
+            cursor.execute("SELECT (SELECT version FROM sidemirror.version), sidemirror.state(%s, %s)", (source, run))
+        except (errors.UndefinedTable, errors.InvalidSchemaName):
+            return None
+        [(version, state)] = cursor.fetchall()
+    if version != VERSION:
+        raise TargetRefused(
+            f"the target's catalog has version {version}, this program knows {VERSION}",
+            "use the same or a newer version of Sidemirror than the one that wrote the target",
+        )
+    return None if state is None else _state(state)
+
+
+def install(connection: Connection) -> None:
+    """Makes the catalog where there is none; two installers at once wait for each other."""
+    ddl = Path(__file__).with_name("catalog.sql").read_text(encoding="utf-8")
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "BEGIN; SET LOCAL statement_timeout = 0; SET LOCAL client_min_messages = warning; "
+            "SELECT pg_advisory_xact_lock(hashtextextended('sidemirror catalog', 0));"
+        )
+        cursor.execute("SELECT to_regclass('sidemirror.version')")
+        if cursor.fetchone() == (None,):
+            cursor.execute(ddl)
+        cursor.execute("COMMIT")
+
+
+def schema_to_json(rows: tuple[SchemaRow, ...], pragmas: Pragmas) -> str:
+    """What database_schemas keeps."""
+    return json.dumps({"rows": [asdict(row) for row in rows], "pragmas": asdict(pragmas)})
+
+
+def _state(state: dict[str, Any]) -> State:
+    return State(
+        source_id=state["source_id"],
+        holder=UUID(state["holder"]) if state["holder"] else None,
+        holder_host=state["holder_host"],
+        held_since=state["held_since"],
+        last_run=state["last_run"],
+        run=state["run"],
+        databases=tuple(_database(database) for database in state["databases"]),
+        documents=tuple(CatalogDocument(**document) for document in state["documents"]),
+    )
+
+
+def _database(database: dict[str, Any]) -> CatalogDatabase:
+    schema = json.loads(database["sqlite_schema"])
+    return CatalogDatabase(
+        id=database["id"],
+        file=database["file"],
+        schema_name=database["schema_name"],
+        token=UUID(database["token"]),
+        content_hash=bytes.fromhex(database["content_hash"]),
+        schema_rows=tuple(SchemaRow(**row) for row in schema["rows"]),
+        pragmas=Pragmas(**schema["pragmas"]),
+        mode=database["mode"],
+        tables=tuple(_table(table) for table in database["tables"]),
+    )
+
+
+def _table(table: dict[str, Any]) -> CatalogTable:
+    mirror = MirrorTable(
+        name=table["name"],
+        mirror_name=table["mirror_name"],
+        key_kind=table["key_kind"],
+        key=tuple(table["key"]),
+        columns=columns_from_json(table["columns"]),
+        rowid=table["has_rowid"],
+    )
+    content = TableContent(table["rows"], int(table["hash"], 16))
+    return CatalogTable(table["id"], mirror, content, table["dropped"])
