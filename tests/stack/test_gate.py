@@ -49,7 +49,8 @@ import pathlib, sqlite3
 total = 0
 for path in pathlib.Path("/data/sqlite").glob("*.db"):
     connection = sqlite3.connect(path, timeout=10)
-    for (table,) in connection.execute("SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite_%'").fetchall():
+    names = "SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite_%'"
+    for (table,) in connection.execute(names).fetchall():
         total += connection.execute(f"SELECT count(*) FROM {table}").fetchone()[0]
 print(total)
 """
