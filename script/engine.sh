@@ -67,18 +67,30 @@ start_engine() {
         forget_killed_engine
         # Its own session: Ctrl-C in this terminal must not reach the engine.
         setsid dockerd >>"$DOCKERD_LOG" 2>&1 </dev/null &
+        engine_pid=$!
     fi
-    wait_for 60 engine_version || {
+    wait_for 60 engine_answers_or_ended
+    engine_version >/dev/null || {
         has_systemd || tail -n 15 "$DOCKERD_LOG" >&2
-        fail "$EXIT_ENGINE" "The Docker engine was started but does not answer after 60 s." "read $DOCKERD_LOG or journalctl -u docker"
+        fail "$EXIT_ENGINE" "The Docker engine was started but does not answer." "read $DOCKERD_LOG or journalctl -u docker"
     }
 }
+
+engine_answers_or_ended() { engine_version || { [ -n "${engine_pid:-}" ] && ! kill -0 "$engine_pid"; }; }
 
 # An engine that was killed leaves its pid files, and the next one refuses to start beside them.
 forget_killed_engine() {
     for pid_file in /var/run/docker.pid /var/run/docker/containerd/containerd.pid; do
         [ -f "$pid_file" ] || continue
-        name=$(cat "/proc/$(cat "$pid_file")/comm" 2>/dev/null)
-        case $name in dockerd | containerd) ;; *) rm -f "$pid_file" ;; esac
+        engine_lives "$(cat "$pid_file")" || rm -f "$pid_file"
     done
+}
+
+# engine_lives PID: the number may be another program's by now, or one that has ended and was not reaped.
+engine_lives() {
+    case $(sed -n 's/^Name:[[:space:]]*//p; s/^State:[[:space:]]*//p' "/proc/$1/status" 2>/dev/null | tr '\n' ' ') in
+        *' Z'*) return 1 ;;
+        'dockerd '* | 'containerd '*) return 0 ;;
+        *) return 1 ;;
+    esac
 }
