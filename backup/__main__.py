@@ -2,16 +2,27 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from datetime import UTC, datetime
 
 import click
+from rich.console import Console
+from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_fixed
 
 from backup import log, outcome
+from backup.check import check as check_all
 from backup.config import BackupSettings
-from backup.run import run
-from mirror import settings
-from mirror.errors import SidemirrorError
+from backup.guard import GuardHeld
+from backup.run import Report, run
+from backup.scheduler import Scheduler
+from backup.state import installation, write_atomically
+from backup.status import limit_seconds
+from backup.status import status as find_status
+from backup.status_view import show
+from mirror import holder, settings
+from mirror.errors import RunInProgress, SidemirrorError
+from mirror.target import connected
 
 
 @click.group(help="Mirrors SQLite and JSON files into Postgres, exactly.")
@@ -21,17 +32,95 @@ def main() -> None:
 
 @main.command(help="One run now. Ends with 0 only if everything was mirrored.")
 @click.option("--full", is_flag=True, help="Look at every database, written to or not, and check all of it.")
-def once(full: bool) -> None:
+@click.option("--wait", default=60, show_default=True, help="Seconds to wait for a run that is in progress.")
+def once(full: bool, wait: int) -> None:
     config = settings.load(BackupSettings)
     log.set_up(config.log_level, config.state_dir)
+    _run_and_tell(config, "full" if full else "run", wait)
+
+
+@main.command(help="Runs at start, every BACKUP_EVERY, and until SIGTERM: the sidecar's main program.")
+def schedule() -> None:
+    config = settings.load(BackupSettings)
+    log.set_up(config.log_level, config.state_dir)
+    Scheduler(config).serve()
+
+
+@main.command(help="Am I safe? Ends with 0 if so, 1 if not.")
+@click.option("--json", "as_json", is_flag=True, help="The same for programs.")
+def status(as_json: bool) -> None:
+    found = find_status(settings.load(BackupSettings))
+    if as_json:
+        click.echo(json.dumps(found.to_json(), indent=1))
+    else:
+        show(found, Console(highlight=False, soft_wrap=True))
+    sys.exit(0 if found.safe else 1)
+
+
+@main.command(help="Looks at everything that a run needs. Ends with 0 if nothing is wrong.")
+def check() -> None:
+    code = 0
+    for finding in check_all(settings.load(BackupSettings)):
+        click.echo(
+            f"{'ok   ' if finding.error is None else 'WRONG'} {finding.subject}: {finding.error or finding.told}"
+        )
+        code = code or (finding.error.exit_code if finding.error else 0)
+    sys.exit(code)
+
+
+@main.command(help="For the container's health check: was the source equal to the target recently?")
+def health() -> None:
+    config = settings.load(BackupSettings)
+    age = outcome.read(config.state_dir).seconds_since_equal(datetime.now(UTC))
+    if age is None or age > limit_seconds(config):
+        click.echo("not equal to the target yet" if age is None else f"last equal to the target {int(age)} s ago")
+        sys.exit(1)
+    click.echo(f"equal to the target {int(age)} s ago")
+
+
+@main.command(help="Lets through what the shrink guard holds, and runs.")
+@click.argument("files", nargs=-1)
+def accept(files: tuple[str, ...]) -> None:
+    config = settings.load(BackupSettings)
+    log.set_up(config.log_level, config.state_dir)
+    held = [t for t in outcome.read(config.state_dir).troubles if t.kind == GuardHeld.__name__]
+    chosen = [trouble for trouble in held if not files or trouble.subject in files]
+    if not chosen:
+        click.echo("Nothing is held." if not held else f"Held is: {', '.join(t.subject for t in held)}")
+        sys.exit(2 if files else 0)
+    for trouble in chosen:
+        click.echo(f"Accepted: {trouble.what}")
+    write_atomically(config.state_dir / "accepted.json", json.dumps({"files": [t.subject for t in chosen]}))
+    _run_and_tell(config, "run", 60)
+
+
+@main.command("take-over", help="Makes this installation the one that writes the source's mirror.")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+def take_over(yes: bool) -> None:
+    config = settings.load(BackupSettings)
+    with connected(config) as connection:
+        if not yes:
+            click.confirm(
+                f"Take {config.source_name} over? The other installation is refused from then on.", abort=True
+            )
+        holder.take(connection, config.source_name, installation(config.state_dir))
+    click.echo("This installation is the holder now; the next run goes on from what the target has.")
+
+
+def _run_and_tell(config: BackupSettings, kind: str, wait: int) -> None:
     before = outcome.read(config.state_dir)
+    waiting = Retrying(
+        retry=retry_if_exception_type(RunInProgress), stop=stop_after_delay(wait), wait=wait_fixed(0.5), reraise=True
+    )
     try:
-        report = run(config, "full" if full else "run")
+        report: Report = waiting(run, config, kind)
+    except RunInProgress:
+        raise
     except SidemirrorError as error:
-        outcome.write(config.state_dir, outcome.failed(before, error, datetime.now(UTC), stopped=False))
+        outcome.write(config.state_dir, outcome.failed(before, error, datetime.now(UTC), stopped=before.stopped))
         raise
     outcome.write(config.state_dir, outcome.succeeded(before, report))
-    outcome.tell(report)
+    outcome.tell(report, config.target_size_limit)
     if report.refusals:
         sys.exit(report.refusals[0].error.exit_code)
 

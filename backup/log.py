@@ -17,7 +17,7 @@ class _LineFormatter(logging.Formatter):
     default_time_format = "%Y-%m-%dT%H:%M:%S"
     default_msec_format = "%s.%03dZ"
 
-    def converter(self, seconds: float | None) -> time.struct_time:  # type: ignore[override]
+    def converter(self, seconds: float | None) -> time.struct_time:
         return time.gmtime(seconds)
 
     def format(self, record: logging.LogRecord) -> str:

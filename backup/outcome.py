@@ -13,6 +13,7 @@ from backup.state import read_json, write_atomically
 from mirror.errors import SidemirrorError
 
 STATUS_FILE = "status.json"
+SIZE_WARNING_SHARE = 0.8
 
 log = logging.getLogger(__name__)
 
@@ -25,6 +26,7 @@ class Trouble:
     what: str
     hint: str
     since: str
+    kind: str  # the error's class
 
 
 @dataclass(frozen=True)
@@ -75,8 +77,15 @@ def failed(before: Outcome, error: SidemirrorError, at: datetime, stopped: bool)
     return replace(before, tried_at=_iso(at), stopped=stopped, troubles=_troubles(before, [("run", error)]))
 
 
-def tell(report: Report) -> None:
-    """The log's lines of a run."""
+def tell(report: Report, size_limit: int) -> None:
+    """The log's lines of a run. `size_limit`: bytes that the target may have."""
+    if report.target_bytes > SIZE_WARNING_SHARE * size_limit:
+        log.warning(
+            "The target holds %d MB, %d %% of TARGET_SIZE_LIMIT; at Supabase it turns read-only at the limit. "
+            "Try: a shorter RETENTION, or a larger plan",
+            report.target_bytes // 1_000_000,
+            round(100 * report.target_bytes / size_limit),
+        )
     for refusal in report.refusals:
         log.error("%s", refusal.error)
     counts = report.counts
@@ -101,8 +110,16 @@ def tell(report: Report) -> None:
 def _troubles(before: Outcome, wrong: list[tuple[str, SidemirrorError]]) -> tuple[Trouble, ...]:
     since = {trouble.subject: trouble.since for trouble in before.troubles}
     now = _iso(datetime.now(UTC))
-    return tuple(Trouble(subject, error.what, error.hint, since.get(subject, now)) for subject, error in wrong)
+    return tuple(
+        Trouble(subject, error.what, error.hint, since.get(subject, now), type(error).__name__)
+        for subject, error in wrong
+    )
 
 
 def _iso(at: datetime) -> str:
     return at.astimezone(UTC).isoformat(timespec="seconds")
+
+
+def with_next(outcome: Outcome, next_at: str | None) -> Outcome:
+    """The same, with the time of the next run."""
+    return replace(outcome, next_at=next_at)

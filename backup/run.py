@@ -41,7 +41,7 @@ class Report:
     seconds: float
     counts: Counts
     refusals: tuple[Refusal, ...]
-    target_bytes_limit: int = 0
+    target_bytes: int  # pg_database_size before the run; 0 before the first
 
 
 @dataclass
@@ -98,13 +98,14 @@ def run(settings: BackupSettings, kind: str) -> Report:
         _remember(work, files.databases)
     last_run = (state.last_run if state else 0) + (not changes.empty)
     return Report(
-        last_run or None,
-        not changes.empty,
-        kind,
-        looked_at,
-        time.monotonic() - began,
-        counts,
-        tuple(work.refusals),
+        run=last_run or None,
+        committed=not changes.empty,
+        kind=kind,
+        looked_at=looked_at,
+        seconds=time.monotonic() - began,
+        counts=counts,
+        refusals=tuple(work.refusals),
+        target_bytes=state.target_bytes if state else 0,
     )
 
 

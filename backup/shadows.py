@@ -7,7 +7,6 @@ the target, by the code that restores. So no crash between the target's commit a
 from __future__ import annotations
 
 import hashlib
-import sqlite3
 from dataclasses import replace
 from pathlib import Path
 from urllib.parse import quote
@@ -16,11 +15,9 @@ from uuid import UUID
 from psycopg2.extensions import connection as Connection
 
 from mirror.catalog import CatalogDatabase
-from mirror.content import database_hash, table_content
+from mirror.inspection import inspect
 from mirror.rebuild import rebuild
-from mirror.schema import read_schema
 from mirror.target import reading
-from mirror.values import register
 
 
 class Shadows:
@@ -60,12 +57,6 @@ class Shadows:
 
 
 def _as_found(path: Path, known: CatalogDatabase) -> CatalogDatabase:
-    connection = sqlite3.connect(f"file:{quote(str(path))}?mode=ro&immutable=1", uri=True)
-    try:
-        register(connection, known.pragmas.encoding)
-        schema = read_schema(connection, known.pragmas.journal_mode)
-        contents = {table.name: table_content(connection, table) for table in schema.tables}
-    finally:
-        connection.close()
-    tables = tuple(replace(table, content=contents[table.mirror.name]) for table in known.tables)
-    return replace(known, tables=tables, content_hash=database_hash(schema, contents))
+    found = inspect(path, known.pragmas.journal_mode)
+    tables = tuple(replace(table, content=found.contents[table.mirror.name]) for table in known.tables)
+    return replace(known, tables=tables, content_hash=found.content_hash)

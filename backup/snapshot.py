@@ -27,6 +27,7 @@ from mirror.errors import (
     SourceUnsupported,
     StateError,
 )
+from mirror.inspection import header_journal_mode
 
 BUSY_SECONDS = 5.0
 DEADLINE_SECONDS = 30.0
@@ -71,7 +72,7 @@ def take(source: Path, into: Path, full_check: bool, deadline: float = DEADLINE_
             f"{source.name} could not be copied: it changed all the time, and SQLite cannot open it here",
             "does the bot write it in an unusual mode? See docs/reading.md",
         ) from None
-    journal_mode = _journal_mode(into)
+    journal_mode = header_journal_mode(into)
     check(into, source.name, full_check)
     return Snapshot(into, journal_mode, mode)
 
@@ -212,13 +213,6 @@ def _explain_os(error: OSError, source: Path) -> SidemirrorError:
         f"{source.name} cannot be read: {error.strerror}",
         "run the sidecar as the bot's user (BOT_UID and BOT_GID in .env)",
     )
-
-
-def _journal_mode(copy: Path) -> str:
-    """wal or delete, from the header's write version (fileformat2.html, offset 18)."""
-    with copy.open("rb") as file:
-        header = file.read(20)
-    return "wal" if len(header) == 20 and header[18] == 2 else "delete"
 
 
 def remove(into: Path) -> None:

@@ -64,6 +64,7 @@ class State:
     held_since: str | None
     last_run: int
     run: int
+    target_bytes: int  # pg_database_size
     databases: tuple[CatalogDatabase, ...]
     documents: tuple[CatalogDocument, ...]
 
@@ -117,6 +118,7 @@ def _state(state: dict[str, Any]) -> State:
         held_since=state["held_since"],
         last_run=state["last_run"],
         run=state["run"],
+        target_bytes=state["target_bytes"],
         databases=tuple(_database(database) for database in state["databases"]),
         documents=tuple(CatalogDocument(**document) for document in state["documents"]),
     )

@@ -128,6 +128,7 @@ LANGUAGE sql STABLE SET search_path = '' AS $$
 SELECT jsonb_build_object(
     'source_id', s.id, 'holder', s.holder, 'holder_host', s.holder_host, 'held_since', s.held_since,
     'last_run', s.last_run, 'run', at.run,
+    'target_bytes', pg_catalog.pg_database_size(pg_catalog.current_database()),
     'databases', COALESCE((
         SELECT jsonb_agg(jsonb_build_object(
             'id', d.id, 'file', d.file, 'schema_name', d.schema_name, 'token', d.token,

@@ -10,7 +10,8 @@ SidemirrorError
 │   └── SourceUnsupported    it uses something that cannot be mirrored exactly
 ├── TargetError              Postgres
 │   ├── TargetUnreachable    no connection, or it broke: worth another try
-│   ├── TargetRefused        password, user, TLS, rights: trying again makes it worse
+│   ├── TargetRefused        TLS, rights, a newer catalog: a person has to change something
+│   │   └── TargetLogin      password or user: trying again makes it worse
 │   ├── TargetFull           read-only because of its size limit
 │   ├── TargetExposed        a role of the Data API can reach a mirrored table
 │   ├── TargetTaken          another installation is the holder of this source
@@ -80,6 +81,10 @@ class TargetUnreachable(TargetError):
 
 class TargetRefused(TargetError):
     exit_code = 5
+
+
+class TargetLogin(TargetRefused):
+    pass
 
 
 class TargetFull(TargetError):

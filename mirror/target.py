@@ -22,6 +22,7 @@ from mirror.errors import (
     TargetError,
     TargetExposed,
     TargetFull,
+    TargetLogin,
     TargetMoved,
     TargetRefused,
     TargetTaken,
@@ -57,14 +58,14 @@ OWN_SQLSTATES: dict[str, tuple[type[TargetError], str]] = {
 _BY_WORDS: tuple[tuple[tuple[str, ...], type[TargetError], str, str], ...] = (
     (
         ("password authentication failed", "no password supplied", "SASL authentication failed"),
-        TargetRefused,
+        TargetLogin,
         "the password for {user} at {host} is wrong",
         "set SUPABASE_DB_PASSWORD (Supabase: Settings, Database, Reset database password) and start again; it is "
         "not tried again by itself, because two wrong passwords ban this address for 30 minutes",
     ),
     (
         ("Tenant or user not found", "tenant/user"),
-        TargetRefused,
+        TargetLogin,
         "the pooler at {host} does not know the user {user}",
         "copy host and user from Connect, Session pooler: the user ends in .<project ref>, and the host names your "
         "region; it is not the password",
@@ -89,7 +90,7 @@ _BY_WORDS: tuple[tuple[tuple[str, ...], type[TargetError], str, str], ...] = (
     ),
     (
         ("role", "does not exist"),
-        TargetRefused,
+        TargetLogin,
         "there is no user {user} at {host}",
         "check SUPABASE_DB_USER",
     ),

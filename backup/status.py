@@ -1,0 +1,171 @@
+"""Am I safe? Every database and document here and in the mirror, as of when, what is wrong, what to do."""
+
+from __future__ import annotations
+
+import sqlite3
+import tempfile
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+from psycopg2 import sql
+from psycopg2.extensions import connection as Connection
+
+from backup import outcome, snapshot, source
+from backup.config import BackupSettings
+from backup.outcome import Outcome
+from mirror.catalog import CatalogDatabase, State, read_state
+from mirror.errors import SidemirrorError, TargetError
+from mirror.names import quote_sqlite
+from mirror.target import connected
+
+# A source that was not equal to its target for longer than this beyond BACKUP_EVERY is not safe.
+GRACE_SECONDS = 600
+
+
+@dataclass(frozen=True)
+class FileStatus:
+    """One database (rows) or document (rows None). `here` or `mirror` None: not there, or not to be counted now."""
+
+    file: str
+    kind: str
+    here: int | None
+    mirror: int | None
+
+
+@dataclass(frozen=True)
+class Status:
+    source: str
+    target: str
+    safe: bool
+    sentence: str
+    seconds_since_equal: float | None
+    outcome: Outcome
+    files: tuple[FileStatus, ...]
+    target_error: str | None
+    target_bytes: int | None
+    target_bytes_limit: int
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+def limit_seconds(settings: BackupSettings) -> float:
+    """How old the last equality may be."""
+    return settings.backup_every.total_seconds() + GRACE_SECONDS
+
+
+def status(settings: BackupSettings) -> Status:
+    """Everything that status shows; works without the target, and then says so."""
+    known = outcome.read(settings.state_dir)
+    state, counts, error = _ask_target(settings)
+    age = known.seconds_since_equal(datetime.now(UTC))
+    safe = age is not None and age <= limit_seconds(settings) and not known.troubles and error is None
+    return Status(
+        source=settings.source_name,
+        target=f"{settings.supabase_db_host}:{settings.supabase_db_port}",
+        safe=safe,
+        sentence=_sentence(safe, age, known, error),
+        seconds_since_equal=age,
+        outcome=known,
+        files=_files(settings, state, counts),
+        target_error=error,
+        target_bytes=state.target_bytes if state else None,
+        target_bytes_limit=settings.target_size_limit,
+    )
+
+
+def _sentence(safe: bool, age: float | None, known: Outcome, error: str | None) -> str:
+    as_of = "nothing was mirrored yet" if age is None else f"everything up to {known.equal_at} is in the target"
+    if safe:
+        return f"Safe: {as_of} ({_ago(age)} ago)."
+    if known.stopped:
+        return f"NOT SAFE: {as_of}; nothing is tried any more until a person has changed something (below)."
+    if known.troubles:
+        return f"NOT SAFE: {as_of}; something is wrong since {known.troubles[0].since} (below)."
+    if error:
+        return f"NOT SAFE: {as_of}; the target cannot be reached now."
+    return f"NOT SAFE: {as_of}; the last good run is too long ago." if age else f"Not yet: {as_of}."
+
+
+def _ago(seconds: float | None) -> str:
+    whole = int(seconds or 0)
+    return f"{whole} s" if whole < 120 else f"{whole // 60} min" if whole < 7200 else f"{whole // 3600} h"
+
+
+def _ask_target(settings: BackupSettings) -> tuple[State | None, dict[str, int], str | None]:
+    try:
+        with connected(settings) as connection:
+            state = read_state(connection, settings.source_name)
+            counts = {
+                database.file: _mirror_rows(connection, database) for database in (state.databases if state else ())
+            }
+            return state, counts, None
+    except TargetError as error:
+        return None, {}, str(error)
+
+
+def _mirror_rows(connection: Connection, database: CatalogDatabase) -> int:
+    if not database.tables:
+        return 0
+    counts = [
+        sql.SQL("SELECT count(*) AS n FROM {}").format(sql.Identifier(database.schema_name, table.mirror.mirror_name))
+        for table in database.tables
+    ]
+    with connection.cursor() as cursor:
+        cursor.execute(sql.SQL("SELECT sum(n) FROM ({}) AS c").format(sql.SQL(" UNION ALL ").join(counts)))
+        [(rows,)] = cursor.fetchall()
+    return int(rows)
+
+
+def _files(settings: BackupSettings, state: State | None, counts: dict[str, int]) -> tuple[FileStatus, ...]:
+    try:
+        here = source.find(settings.sqlite_dir, settings.json_dir)
+    except SidemirrorError:
+        here = source.SourceFiles((), ())
+    databases = sorted({*here.databases, *counts})
+    mirrored = {document.file for document in (state.documents if state else ())}
+    return (
+        *(
+            FileStatus(
+                file,
+                "database",
+                _rows_here(settings.sqlite_dir / file) if file in here.databases else None,
+                counts.get(file),
+            )
+            for file in databases
+        ),
+        *(
+            FileStatus(file, "document", 1 if file in here.documents else None, 1 if file in mirrored else None)
+            for file in sorted({*here.documents, *mirrored})
+        ),
+    )
+
+
+def _rows_here(path: Path) -> int | None:
+    """Rows in the source's tables now; None where it cannot be read (the run says why)."""
+    try:
+        return _count(f"file:{quote(str(path))}?mode=ro")
+    except sqlite3.Error:
+        pass
+    with tempfile.TemporaryDirectory() as folder:
+        try:
+            copy = snapshot.take(path, Path(folder) / "copy", full_check=False, deadline=5)
+            return _count(f"file:{quote(str(copy.path))}?mode=ro&immutable=1")
+        except (SidemirrorError, sqlite3.Error):
+            return None
+
+
+def _count(uri: str) -> int:
+    connection = sqlite3.connect(uri, uri=True, timeout=snapshot.BUSY_SECONDS, isolation_level=None)
+    try:
+        connection.execute("BEGIN")
+        tables = connection.execute(
+            "SELECT name FROM pragma_table_list WHERE schema = 'main' AND type IN ('table', 'shadow') "
+            "AND name <> 'sqlite_schema'"
+        ).fetchall()
+        return sum(connection.execute(f"SELECT count(*) FROM {quote_sqlite(name)}").fetchone()[0] for (name,) in tables)
+    finally:
+        connection.close()

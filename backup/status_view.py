@@ -1,0 +1,40 @@
+"""The status on one screen: a table on a terminal, plain lines elsewhere."""
+
+from __future__ import annotations
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from backup.status import FileStatus, Status
+
+
+def show(status: Status, console: Console) -> None:
+    """Prints the answer first, then what is wrong, then every file."""
+    console.print(f"[bold {'green' if status.safe else 'red'}]{escape(status.sentence)}[/]")
+    for trouble in status.outcome.troubles:
+        subject = "" if trouble.subject == "run" else f"{trouble.subject}: "
+        console.print(f"\n{escape(subject + trouble.what)} (since {trouble.since})")
+        if trouble.hint:
+            console.print(f"  Try: {escape(trouble.hint)}")
+    if status.target_error and not status.outcome.troubles:
+        console.print(f"\n{escape(status.target_error)}")
+    console.print(f"\nSource {status.source}, target {status.target}: run {status.outcome.run or '-'}, {_size(status)}")
+    console.print(f"Last try {status.outcome.tried_at or '-'}, next {status.outcome.next_at or '-'}\n")
+    table = Table("file", "here", "mirror", box=None, pad_edge=False)
+    for file in status.files:
+        table.add_row(escape(file.file), _cell(file, file.here), _cell(file, file.mirror))
+    console.print(table)
+
+
+def _size(status: Status) -> str:
+    limit = f"{status.target_bytes_limit / 1e6:.0f} MB"
+    if status.target_bytes is None:
+        return f"size unknown (limit {limit})"
+    return f"{status.target_bytes / 1e6:.1f} MB of {limit}"
+
+
+def _cell(file: FileStatus, count: int | None) -> str:
+    if count is None:
+        return "missing"
+    return f"{count} rows" if file.kind == "database" else "document"

@@ -1,0 +1,118 @@
+"""One restore: plan, ask, stage, verify, swap, take over. Read `restore` first."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from uuid import UUID
+
+from psycopg2.extensions import connection as Connection
+
+from mirror import catalog, holder
+from mirror.errors import NoBackup, RestoreError, StateError
+from mirror.rebuild import Progress, no_progress
+from mirror.settings import Settings
+from mirror.target import connected, reading
+from restore import swap
+from restore.plan import Plan, plan, refuse_if_live
+from restore.stage import stage_database, stage_document
+
+
+@dataclass(frozen=True)
+class Result:
+    """What was done. `replaced` is None where nothing stood in the way."""
+
+    plan: Plan
+    seconds: float
+    replaced: str | None
+
+
+def restore(
+    settings: Settings, run: int | None, confirm: Callable[[Plan], None], progress: Progress = no_progress
+) -> Result:
+    """Brings everything of the source back into its folders, as it was after `run` (None: the last one).
+
+    `confirm` raises Cancelled to stop. Raises SourceLive, NoBackup, NotVerified, RestoreError, and every TargetError;
+    then nothing in place was touched.
+    """
+    installation = _installation(settings.state_dir)
+    swap.finish(_journal(settings))
+    with connected(settings) as connection:
+        found = plan(_state(connection, settings, run), settings.source_name, settings.sqlite_dir, settings.json_dir)
+        refuse_if_live(found)
+        confirm(found)
+        began = time.monotonic()
+        swap.clean_up(settings.sqlite_dir)
+        swap.clean_up(settings.json_dir)
+        name = datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
+        moves = _moves(settings, found, name)
+        _stage(connection, found, {move.destination: Path(move.staged) for move in moves}, progress)
+        refuse_if_live(found)
+        in_the_way = any(path.exists() for path in found.destinations)
+        swap.swap(moves, _journal(settings))
+        holder.take(connection, settings.source_name, installation)
+    return Result(found, time.monotonic() - began, f"{swap.REPLACED}/{name}" if in_the_way else None)
+
+
+def restore_into(
+    settings: Settings, run: int | None, folder: Path, confirm: Callable[[Plan], None], progress: Progress = no_progress
+) -> Result:
+    """Writes everything into another folder, below `sqlite` and `json`, and changes nothing else anywhere.
+
+    Raises RestoreError when a file is there already, and what `restore` raises.
+    """
+    with connected(settings) as connection:
+        found = plan(_state(connection, settings, run), settings.source_name, folder / "sqlite", folder / "json")
+        there = [str(path) for path in found.destinations if path.exists()]
+        if there:
+            raise RestoreError(f"{there[0]} is there already", "give an empty folder to --into")
+        confirm(found)
+        began = time.monotonic()
+        _stage(connection, found, {str(path): path for path in found.destinations}, progress)
+    return Result(found, time.monotonic() - began, None)
+
+
+def _state(connection: Connection, settings: Settings, run: int | None) -> catalog.State | None:
+    state = catalog.read_state(connection, settings.source_name, run)
+    if state is not None and run is not None and not 1 <= run <= state.last_run:
+        raise NoBackup(f"there is no restore point {run}", "see which there are with --list")
+    return state
+
+
+def _stage(connection: Connection, found: Plan, staged: dict[str, Path], progress: Progress) -> None:
+    with reading(connection) as cursor:
+        for step in found.databases:
+            stage_database(cursor, found, step, staged[str(step.destination)], progress)
+        for document in found.documents:
+            stage_document(cursor, found, document, staged[str(document.destination)])
+
+
+def _moves(settings: Settings, found: Plan, name: str) -> tuple[swap.Move, ...]:
+    moves = []
+    for root, steps in (
+        (settings.sqlite_dir, [(step.database.file, step.destination) for step in found.databases]),
+        (settings.json_dir, [(step.document.file, step.destination) for step in found.documents]),
+    ):
+        for file, destination in steps:
+            staged = swap.staging_folder(root) / file
+            moves.append(swap.Move(str(staged), str(destination), str(root / swap.REPLACED / name / file)))
+    return tuple(moves)
+
+
+def _journal(settings: Settings) -> Path:
+    return settings.sqlite_dir / swap.FOLDER / "restoring.json"
+
+
+def _installation(state_dir: Path) -> UUID:
+    """This installation's id, which becomes the holder's, so that the sidecar beside it goes on."""
+    path = state_dir / "installation"
+    try:
+        return UUID(path.read_text(encoding="ascii").strip())
+    except (OSError, ValueError) as error:
+        raise StateError(
+            f"this installation has no id yet: {path} is not there",
+            "start the stack once (./sidemirror up), or run: python -m backup check",
+        ) from error

@@ -1,0 +1,82 @@
+"""Everything that is to be restored, made and verified beside its destination; nothing in place is touched."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import sqlite3
+from pathlib import Path
+from urllib.parse import quote
+
+from psycopg2.extensions import cursor as Cursor
+
+from mirror.errors import NotVerified
+from mirror.inspection import inspect
+from mirror.rebuild import Progress, no_progress, rebuild
+from restore.plan import DatabaseStep, DocumentStep, Plan
+
+
+def stage_database(
+    cursor: Cursor, plan: Plan, step: DatabaseStep, staged: Path, progress: Progress = no_progress
+) -> None:
+    """Builds one database in the new file `staged` and proves that it is what was mirrored. Raises NotVerified."""
+    staged.parent.mkdir(parents=True, exist_ok=True)
+    _remove(staged)
+    rebuild(cursor, step.database, staged, plan.run, plan.state.last_run, progress)
+    verify(staged, step)
+    staged.chmod(step.database.mode)
+
+
+def verify(staged: Path, step: DatabaseStep) -> None:
+    """SQLite's integrity check, then the content hash against the target's. Raises NotVerified."""
+    connection = sqlite3.connect(f"file:{quote(str(staged))}?mode=ro&immutable=1", uri=True)
+    try:
+        problems = connection.execute("PRAGMA integrity_check(3)").fetchall()
+    except sqlite3.Error as error:
+        problems = [(str(error),)]
+    finally:
+        connection.close()
+    if problems != [("ok",)]:
+        told = "; ".join(str(problem) for (problem,) in problems)
+        raise _not_verified(step, f"SQLite's integrity check says: {told}")
+    found = inspect(staged, step.database.pragmas.journal_mode)
+    if found.content_hash != step.database.content_hash:
+        expected = {table.mirror.name: table.content for table in step.database.tables}
+        names = sorted(expected.keys() | found.contents.keys())
+        differing = [name for name in names if expected.get(name) != found.contents.get(name)]
+        raise _not_verified(step, f"what differs from what was mirrored: {', '.join(differing) or 'the schema'}")
+
+
+def stage_document(cursor: Cursor, plan: Plan, step: DocumentStep, staged: Path) -> None:
+    """Writes one document to `staged`, durable, with its mode and time. Raises NotVerified."""
+    cursor.execute(
+        "SELECT bytes FROM sidemirror.document_contents WHERE source_id = %s AND sha256 = decode(%s, 'hex')",
+        (plan.state.source_id, step.document.sha256),
+    )
+    [(content,)] = cursor.fetchall()
+    data = bytes(content)
+    if hashlib.sha256(data).hexdigest() != step.document.sha256:
+        raise NotVerified(
+            f"{step.document.file} in the target is not what was mirrored: its checksum differs",
+            "somebody changed it there; choose an older restore point with --run",
+        )
+    staged.parent.mkdir(parents=True, exist_ok=True)
+    with staged.open("wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+    staged.chmod(step.document.mode)
+    os.utime(staged, ns=(step.document.mtime_ns, step.document.mtime_ns))
+
+
+def _not_verified(step: DatabaseStep, why: str) -> NotVerified:
+    return NotVerified(
+        f"{step.database.file} was not restored: {why}",
+        "nothing in place was touched; somebody may have changed the mirror: choose an older restore point with --run, "
+        "or run a full backup from a machine that still has the data",
+    )
+
+
+def _remove(staged: Path) -> None:
+    for suffix in ("", "-wal", "-shm", "-journal"):
+        Path(f"{staged}{suffix}").unlink(missing_ok=True)
