@@ -104,24 +104,11 @@ class Stack:
         psql = ["psql", "-XqAt", "-F", "\t", "-U", "supabase_admin", "-d", "postgres", *become, "-c", query]
         return self.compose("exec", "-T", "postgres", *psql, check=False)
 
-    def as_root(self, *command: str, **mounts: Path) -> Result:
+    def as_root(self, *command: str, check: bool = True, **mounts: Path) -> Result:
         """A command as root, with /volumes and each of `mounts`: what a host's root could do."""
         binds = [f"--volume={path}:/{name}" for name, path in {"volumes": self.volumes, **mounts}.items()]
-        image = "sidemirror/bot:local"
-        return run(
-            [
-                "docker",
-                "run",
-                "--rm",
-                "--network=none",
-                "--user=0:0",
-                *binds,
-                "--entrypoint",
-                command[0],
-                image,
-                *command[1:],
-            ]
-        )
+        container = ["docker", "run", "--rm", "--network=none", "--user=0:0", *binds, "--entrypoint", command[0]]
+        return run([*container, "sidemirror/bot:local", *command[1:]], check=check)
 
     def logs(self) -> str:
         result = self.compose("--profile", "*", "logs", "--no-color", "--tail", "80", check=False)

@@ -82,20 +82,9 @@ def test_supervisor_starts_the_scheduler_anew_when_it_is_killed(stack: Stack) ->
     poll("the sidecar is well again", lambda: stack.host("backup").run("python -m backup health").succeeded)
 
 
-def test_the_sidecar_is_unwell_without_its_scheduler(stack: Stack) -> None:
-    host = stack.host("backup")
-    control = "supervisorctl -c /app/backup/supervisord.conf"
-    host.check_output(f"{control} stop sidecar:scheduler")
-    try:
-        assert host.run("python -m backup health").failed
-    finally:
-        host.check_output(f"{control} start sidecar:scheduler")
-    poll("the sidecar is well again", lambda: host.run("python -m backup health").succeeded)
-
-
 def test_a_stand_in_whose_pooler_dies_starts_anew(stack: Stack) -> None:
     started = stack.inspect("postgres")["State"]["StartedAt"]
-    pooler = "grep -l transaction /proc/[0-9]*/cmdline | grep -v self | head -n 1 | cut -d/ -f3"
-    stack.host("postgres").check_output(f"kill -9 $({pooler})")
+    poolers = "grep -lx pgbouncer /proc/[0-9]*/comm | cut -d/ -f3"
+    stack.host("postgres").check_output(f"kill -9 $({poolers} | tail -n 1)")
     poll("it was started anew", lambda: stack.inspect("postgres")["State"]["StartedAt"] != started)
     poll("it is healthy", lambda: stack.health("postgres") == "healthy", 90)
