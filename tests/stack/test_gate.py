@@ -1,6 +1,6 @@
 """The gate: with the bot writing, back up; stop; destroy; restore; all of it is equal; the bot goes on.
 
-The steps build on each other and run in the order they stand in. What is compared is read by oracle.py.
+The steps build on each other and run in the order they stand in. What is compared is read by gate_oracle.py.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ Content = dict[str, Any]
 
 def content(stack: Stack, folder: str) -> Content:
     """The oracle's word on volumes/<folder>."""
-    told = stack.as_root("python3", "/tests/oracle.py", f"/volumes/{folder}", tests=HERE)
+    told = stack.as_root("python3", "/tests/gate_oracle.py", f"/volumes/{folder}", tests=HERE)
     found: Content = json.loads(told.stdout)
     return found
 

@@ -1,6 +1,6 @@
 """What a folder of databases and documents holds, told without a line of Sidemirror's own code.
 
-Runs inside the bot's image as `python3 oracle.py FOLDER`, on copies: every SQLite file with its pragmas, its
+Runs inside the bot's image as `python3 gate_oracle.py FOLDER`, on copies: every SQLite file with its pragmas, its
 sqlite_schema, and each row of each table as (rowid, class and exact value of each column); every other file as the
 hash of its bytes. Prints JSON.
 """
