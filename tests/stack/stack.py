@@ -54,6 +54,7 @@ class Stack:
         self.env = keep | {
             "COMPOSE_PROJECT_NAME": project,
             "COMPOSE_ENV_FILES": "/dev/null",
+            "COMPOSE_ANSI": "never",
             "SIDEMIRROR_VOLUMES": str(volumes),
             "STAND_IN_PORT": "0",
             "STAND_IN_POOLER_PORT": "0",
