@@ -11,6 +11,7 @@ from backup.changes import Rows, TableChange, TableChanged, TableCreated, TableD
 from backup.script import Script, first_part, values
 from mirror.content import TableContent
 from mirror.mapping import MirrorTable
+from mirror.names import distinct_name
 
 # A table that got this many rows at once has statistics that mislead the planner (and Supabase's row counts).
 ANALYZE_ROWS = 10_000
@@ -44,24 +45,20 @@ def _create(
         for name, type in mirror.fields
     )
     script.add("CREATE TABLE {table} ({columns})", table=table, columns=columns)
-    total = TableContent()
-
-    def chunks() -> Iterator[bytes]:
-        nonlocal total
-        for chunk, content in rows.created(change):
-            total = total.plus(content)
-            yield chunk
-
-    inline, rest = first_part(chunks())
+    inline, rest = first_part(rows.created(change))
     if inline is None:
         # The table was made in this transaction, so its rows can be written as frozen: no vacuum has to come back.
-        script.copy(sql.SQL("{} ({})").format(table, _names(mirror)), rest, " (FREEZE)")
+        script.copy(sql.SQL("{} ({})").format(table, _names(mirror)), rest, "FREEZE")
     elif inline:
         script.add(
             "INSERT INTO {table} ({names}) {rows}",
             table=table, names=_names(mirror), rows=values(inline, [type for _, type in mirror.fields]),
         )  # fmt: skip
-    script.add("ALTER TABLE {table} ADD PRIMARY KEY ({key})", table=table, key=_key(mirror))
+    script.add(
+        "ALTER TABLE {table} ADD CONSTRAINT {name} PRIMARY KEY ({key})",
+        table=table, name=_key_name(mirror), key=_key(mirror),
+    )  # fmt: skip
+    total = rows.content(change.table)
     script.add("SELECT sidemirror.protect({}, {})", schema_name, mirror.mirror_name)
     script.add(
         "WITH t AS (INSERT INTO sidemirror.tables (database_id, name, mirror_name, key_kind, key, has_rowid, columns, "
@@ -110,7 +107,7 @@ def _upsert(script: Script, table: sql.Composable, change: TableChanged, run: in
         "WITH s({names}) AS ({rows}), h AS ("
         "INSERT INTO sidemirror.history (table_id, run, key, before) "
         "SELECT {}, {}, jsonb_build_array({staged_key}), "
-        "CASE WHEN m.{first_key} IS NULL THEN NULL ELSE jsonb_strip_nulls(to_jsonb(m)) END "
+        "CASE WHEN m.{first_key} IS NULL THEN NULL ELSE jsonb_strip_nulls(to_jsonb(m.*)) END "
         "FROM s LEFT JOIN {table} AS m ON {match} "
         "WHERE m.{first_key} IS NULL OR ROW({old}) IS DISTINCT FROM ROW({new})) "
         "INSERT INTO {table} AS m ({names}) SELECT {names} FROM s "
@@ -136,7 +133,7 @@ def _delete(script: Script, table: sql.Composable, change: TableChanged, run: in
     script.add(
         "WITH s({key}) AS ({rows}), d AS (DELETE FROM {table} AS m USING s WHERE {match} RETURNING m.*) "
         "INSERT INTO sidemirror.history (table_id, run, key, before) "
-        "SELECT {}, {}, jsonb_build_array({deleted_key}), jsonb_strip_nulls(to_jsonb(d)) FROM d",
+        "SELECT {}, {}, jsonb_build_array({deleted_key}), jsonb_strip_nulls(to_jsonb(d.*)) FROM d",
         change.known.id,
         run,
         key=_key(mirror),
@@ -175,7 +172,7 @@ def _drop(script: Script, schema_name: str, change: TableDropped, run: int) -> N
     table = _table(schema_name, known.mirror)
     script.add(
         "INSERT INTO sidemirror.history (table_id, run, key, before) "
-        "SELECT {}, {}, jsonb_build_array({key}), jsonb_strip_nulls(to_jsonb(m)) FROM {table} AS m",
+        "SELECT {}, {}, jsonb_build_array({key}), jsonb_strip_nulls(to_jsonb(m.*)) FROM {table} AS m",
         known.id, run, key=_of("m", known.mirror.key), table=table,
     )  # fmt: skip
     script.add("DROP TABLE {table}", table=table)
@@ -185,6 +182,11 @@ def _drop(script: Script, schema_name: str, change: TableDropped, run: int) -> N
 def _column_type(mirror: MirrorTable, name: str, type: str) -> str:
     """Text keys compare by bytes: the same on every server, and nothing to reindex when a C library changes."""
     return 'text COLLATE "C"' if type == "text" and name in mirror.key else type
+
+
+def _key_name(mirror: MirrorTable) -> sql.Identifier:
+    """Postgres would name the key's index <table>_pkey, and a table of the source may have that very name."""
+    return sql.Identifier(distinct_name(mirror.mirror_name, f"{mirror.mirror_name}\0primary key"))
 
 
 def _analyze(script: Script, table: sql.Composable, rows: int) -> None:

@@ -48,8 +48,11 @@ TableChange = TableCreated | TableChanged | TableDropped
 class Rows(Protocol):
     """Where the rows of a change set come from when they are sent: snapshot and shadow, nothing of the source itself."""
 
-    def created(self, change: TableCreated) -> Iterator[tuple[bytes, TableContent]]:
-        """Chunks of whole COPY lines with the content of their rows."""
+    def created(self, change: TableCreated) -> Iterator[bytes]:
+        """Chunks of whole COPY lines."""
+
+    def content(self, table: Table) -> TableContent:
+        """The content of the whole table."""
 
     def upserts(self, change: TableChanged) -> Iterator[bytes]:
         """Chunks of whole COPY lines."""

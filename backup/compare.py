@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from backup.changes import TableChange, TableChanged, TableCreated, TableDropped
+from backup.hashing import WORTH_IT_ROWS
 from backup.pair import Pair
 from mirror.catalog import CatalogDatabase, CatalogTable
 from mirror.content import TableContent
+from mirror.fits import key_fits
 from mirror.mapping import MirrorTable, continued, mirror_table
 from mirror.names import postgres_name
 from mirror.schema import SchemaRow, Table
-from mirror.values import key_fits
 
 
 def compare(pair: Pair, known: CatalogDatabase | None) -> tuple[tuple[TableChange, ...], dict[str, TableContent]]:
@@ -85,7 +86,10 @@ def _created(pair: Pair, tables: list[Table], taken: set[str]) -> list[TableCrea
     for table in tables:
         name = postgres_name(table.name, taken)
         taken.add(name)
-        created.append(TableCreated(table, _new_mirror(pair, table, name), pair.count(table)))
+        rows = pair.count(table)
+        if rows >= WORTH_IT_ROWS:
+            pair.hash_beside(table)
+        created.append(TableCreated(table, _new_mirror(pair, table, name), rows))
     return created
 
 

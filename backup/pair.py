@@ -11,19 +11,25 @@ from pathlib import Path
 from urllib.parse import quote
 
 from backup.changes import TableChanged, TableCreated
-from mirror.content import TableContent, hash_rows, row_text
+from backup.hashing import Hashing
+from mirror.content import TableContent, hash_rows, row_query, table_content
+from mirror.expressions import register
+from mirror.fits import row_differs, same_key
 from mirror.mapping import KeyKind
 from mirror.names import quote_sqlite
 from mirror.schema import Schema, Table
-from mirror.values import copy_line, key_line, register, row_differs, same_key
+from mirror.values import careful_line, is_plain, key_line, may_be_plain, plain_line, plain_row
 
 CHUNK_BYTES = 256 * 1024
+PLAIN_ROWS = 1000  # at most 10 kB each
 
 
 class Pair:
     """`main` is the snapshot, `shadow` (where there is one of the same encoding) the shadow; `temp` holds what differs."""
 
     def __init__(self, snapshot: Path, schema: Schema, shadow: Path | None, shadow_schema: Schema | None) -> None:
+        self.snapshot = snapshot
+        self.hashing: dict[str, Hashing] = {}
         self.schema = schema
         self.shadow_schema = shadow_schema
         self.encoding = schema.pragmas.encoding
@@ -39,6 +45,8 @@ class Pair:
             self.connection.execute("ATTACH ? AS shadow", (_private(shadow),))
 
     def close(self) -> None:
+        for hashing in self.hashing.values():
+            hashing.cancel()
         self.connection.close()
 
     def count(self, table: Table) -> int:
@@ -83,21 +91,25 @@ class Pair:
 
     def delta(self, table: Table, old: Table, number: int) -> tuple[TableContent, TableContent]:
         """The content of the rows that went (in their old form) and of those that came (in their new form)."""
-        removed = hash_rows(self._texts(old, self._was(old, number)))
-        added = hash_rows(self._texts(table, self._changed(table, number)))
+        removed = hash_rows(self.connection, row_query(old, self.encoding, self._was(old, number)))
+        added = hash_rows(self.connection, row_query(table, self.encoding, self._changed(table, number)))
         return removed, added
+
+    def hash_beside(self, table: Table) -> None:
+        """Begins to hash a large table in a process of its own; `content` waits for it."""
+        self.hashing[table.name] = Hashing(self.snapshot, table.name, self.encoding)
 
     def content(self, table: Table) -> TableContent:
         """The content of the whole table in the snapshot."""
-        return hash_rows(self._texts(table, f"main.{quote_sqlite(table.name)} n"))
+        if table.name in self.hashing:
+            return self.hashing.pop(table.name).result()
+        return table_content(self.connection, table, self.encoding)
 
-    def created(self, change: TableCreated) -> Iterator[tuple[bytes, TableContent]]:
-        rows = f"main.{quote_sqlite(change.table.name)} n"
-        yield from self._lines(change, rows, hashed=True)
+    def created(self, change: TableCreated) -> Iterator[bytes]:
+        yield from self._lines(change, f"main.{quote_sqlite(change.table.name)} n")
 
     def upserts(self, change: TableChanged) -> Iterator[bytes]:
-        for chunk, _ in self._lines(change, self._changed(change.table, change.number), hashed=False):
-            yield chunk
+        yield from self._lines(change, self._changed(change.table, change.number))
 
     def deletes(self, change: TableChanged) -> Iterator[bytes]:
         yield from self._chunks(
@@ -126,48 +138,38 @@ class Pair:
         assert table is not None
         return table
 
-    def _texts(self, table: Table, rows: str) -> Iterator[tuple[bytes]]:
-        yield from self.connection.execute(f"SELECT {row_text(table)} FROM {rows}")
-
-    def _lines(
-        self, change: TableCreated | TableChanged, rows: str, hashed: bool
-    ) -> Iterator[tuple[bytes, TableContent]]:
-        """Encodes quickly as long as Postgres can hold every text, carefully from the first chunk on where it cannot."""
-        text = f", {row_text(change.table)}" if hashed else ""
-        done = 0
+    def _lines(self, change: TableCreated | TableChanged, rows: str) -> Iterator[bytes]:
+        """Encodes plainly the rows that allow it, for as long as they do, and carefully all others."""
+        table, mirror = change.table, change.mirror
+        careful = f"SELECT {careful_line(table, mirror)} FROM {rows}"
         # A UTF-16 text becomes valid UTF-8 on its way out even where it is not valid UTF-16.
-        if self.encoding == "UTF-8":
-            query = f"SELECT {copy_line(change.table, change.mirror, careful=False)}{text} FROM {rows}"
-            for chunk, texts, count in self._batches(query):
-                if not _postgres_can_hold(chunk):
-                    break
-                done += count
-                yield chunk, hash_rows(texts)
-            else:
-                return
-        query = (
-            f"SELECT {copy_line(change.table, change.mirror, careful=True)}{text} FROM {rows} LIMIT -1 OFFSET {done}"
-        )
-        for chunk, texts, _ in self._batches(query):
-            yield chunk, hash_rows(texts)
-
-    def _batches(self, query: str) -> Iterator[tuple[bytes, list[tuple[bytes]], int]]:
-        lines: list[bytes] = []
-        texts: list[tuple[bytes]] = []
-        size = 0
-        for line, *text in self.connection.execute(query):
-            lines.append(line)
-            texts.extend((value,) for value in text)
-            size += len(line)
-            if size >= CHUNK_BYTES:
-                yield b"\n".join(lines) + b"\n", texts, len(lines)
-                lines, texts, size = [], [], 0
-        if lines:
-            yield b"\n".join(lines) + b"\n", texts, len(lines)
+        if self.encoding != "UTF-8" or not may_be_plain(mirror):
+            yield from self._chunks(careful)
+            return
+        plain, done = plain_row(mirror), 0
+        cursor = self.connection.execute(f"SELECT {plain_line(table, mirror)} FROM {rows} WHERE {plain}")
+        while lines := cursor.fetchmany(PLAIN_ROWS):
+            chunk = b"\n".join([line for (line,) in lines]) + b"\n"
+            if not is_plain(chunk, len(lines), len(mirror.fields)):
+                yield from self._chunks(f"{careful} WHERE {plain} LIMIT -1 OFFSET {done}")
+                break
+            done += len(lines)
+            yield chunk
+        if done < (change.rows if isinstance(change, TableCreated) else change.upserts):
+            yield from self._chunks(f"{careful} WHERE NOT ({plain})")
 
     def _chunks(self, query: str) -> Iterator[bytes]:
-        for chunk, _, _ in self._batches(query):
-            yield chunk
+        """Whole lines, as many as fit a chunk; at least one."""
+        lines: list[bytes] = []
+        size = 0
+        for (line,) in self.connection.execute(query):
+            lines.append(line)
+            size += len(line)
+            if size >= CHUNK_BYTES:
+                yield b"\n".join(lines) + b"\n"
+                lines, size = [], 0
+        if lines:
+            yield b"\n".join(lines) + b"\n"
 
     def _changed(self, table: Table, number: int) -> str:
         return self._joined(table, f"main.{quote_sqlite(table.name)}", f"up_{number}")
@@ -202,13 +204,3 @@ def _private(path: Path | None) -> str:
 
 def _named(names: list[str]) -> str:
     return ", ".join(f"{name} AS k{i}" for i, name in enumerate(names))
-
-
-def _postgres_can_hold(chunk: bytes) -> bool:
-    if b"\0" in chunk:
-        return False
-    try:
-        chunk.decode("utf-8")
-    except UnicodeDecodeError:
-        return False
-    return True

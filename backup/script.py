@@ -9,7 +9,7 @@ from psycopg2 import sql
 from psycopg2.extensions import cursor as Cursor
 
 from mirror.target import LOCAL_SETTINGS
-from mirror.values import split_line
+from mirror.values import COPY_OPTIONS, split_sent
 
 # Rows up to this size go inside the statements; more go by COPY, which costs a round trip of its own.
 INLINE_BYTES = 512 * 1024
@@ -42,11 +42,15 @@ class Script:
         self.statements.append(sql.SQL("COMMIT;"))
         self.flush()
 
-    def copy(self, table: sql.Composable, chunks: Iterable[bytes], options: str = "") -> None:
+    def copy(self, table: sql.Composable, chunks: Iterable[bytes], *options: str) -> None:
         """Streams chunks of COPY lines into a table."""
         self.flush()
         stream = _Stream(chunks)
-        self.cursor.copy_expert(sql.SQL("COPY {} FROM STDIN" + options).format(table), stream, size=CHUNK_BYTES)
+        self.cursor.copy_expert(
+            sql.SQL(f"COPY {{}} FROM STDIN WITH ({', '.join([COPY_OPTIONS, *options])})").format(table),
+            stream,
+            size=CHUNK_BYTES,
+        )
         self.bytes_sent += stream.sent
 
 
@@ -88,7 +92,7 @@ def values(lines: bytes, types: Sequence[str]) -> sql.Composable:
     """COPY lines as a VALUES list; the first row says the types."""
     rows = []
     for number, line in enumerate(lines.decode("utf-8").removesuffix("\n").split("\n")):
-        literals = [sql.Literal(field) for field in split_line(line)]
+        literals = [sql.Literal(field) for field in split_sent(line)]
         if number == 0:
             casts = zip(literals, types, strict=True)
             rows.append(sql.SQL(", ").join(sql.SQL("{}::" + type).format(literal) for literal, type in casts))

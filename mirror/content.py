@@ -13,9 +13,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from hashlib import blake2b
 
+from msgpack import Packer
+
 from mirror.names import quote_sqlite
 from mirror.schema import Schema, Table
-from mirror.values import canonical
 
 _MODULUS = 1 << 256
 
@@ -38,27 +39,52 @@ class TableContent:
         return f"{self.hash:064x}"
 
 
-def row_text(table: Table, alias: str = "n") -> str:
-    """A SQL expression for the text of one row that is hashed."""
-    names = [f"{alias}.{quote_sqlite(column.name)}" for column in table.stored_columns]
+def row_query(table: Table, encoding: str, rows: str) -> str:
+    """A SELECT of what is hashed of each row of `rows` (a FROM clause in which the table is n)."""
+    names = [f"n.{quote_sqlite(column.name)}" for column in table.stored_columns]
+    if encoding != "UTF-8":
+        # SQLite gives text as UTF-8, and not every UTF-16 text survives that.
+        names += [f"iif(typeof({name}) = 'text', CAST({name} AS BLOB), NULL)" for name in names]
     if table.rowid_visible:
-        names.insert(0, f"{alias}.{table.rowid_alias}")
-    return canonical(names)
+        names.insert(0, f"n.{table.rowid_alias}")
+    return f"SELECT {', '.join(names)} FROM {rows}"
 
 
-def hash_rows(rows: Iterable[tuple[bytes | str]]) -> TableContent:
-    """The content of these row texts."""
+def hash_rows(connection: sqlite3.Connection, query: str) -> TableContent:
+    """The content of the rows that a row_query gives.
+
+    Each row is packed as MessagePack (https://github.com/msgpack/msgpack/blob/master/spec.md), which keeps every class
+    and every bit of a REAL apart.
+    """
+    before = connection.text_factory
+    try:
+        connection.text_factory = str
+        return _hash(connection.execute(query))
+    except sqlite3.OperationalError as error:
+        if "decode" not in str(error):
+            raise
+        connection.text_factory = _any_text
+        return _hash(connection.execute(query))
+    finally:
+        connection.text_factory = before
+
+
+def _any_text(data: bytes) -> str:
+    return data.decode("utf-8", "surrogateescape")
+
+
+def _hash(rows: Iterable[tuple[object, ...]]) -> TableContent:
+    pack = Packer(unicode_errors="surrogateescape").pack
     total = count = 0
-    for (text,) in rows:
-        data = text.encode("ascii") if isinstance(text, str) else text
-        total += int.from_bytes(blake2b(data, digest_size=32).digest(), "little")
+    for row in rows:
+        total += int.from_bytes(blake2b(pack(row), digest_size=32).digest(), "little")
         count += 1
     return TableContent(count, total % _MODULUS)
 
 
-def table_content(connection: sqlite3.Connection, table: Table) -> TableContent:
-    """The content of a whole table of main; the connection needs values.register."""
-    return hash_rows(connection.execute(f"SELECT {row_text(table)} FROM main.{quote_sqlite(table.name)} n"))
+def table_content(connection: sqlite3.Connection, table: Table, encoding: str) -> TableContent:
+    """The content of a whole table of main."""
+    return hash_rows(connection, row_query(table, encoding, f"main.{quote_sqlite(table.name)} n"))
 
 
 def database_hash(schema: Schema, tables: Mapping[str, TableContent]) -> bytes:

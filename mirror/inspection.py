@@ -9,7 +9,6 @@ from urllib.parse import quote
 
 from mirror.content import TableContent, database_hash, table_content
 from mirror.schema import Schema, read_schema
-from mirror.values import register
 
 
 @dataclass(frozen=True)
@@ -27,8 +26,7 @@ def inspect(path: Path, journal_mode: str) -> Inspection:
     connection = sqlite3.connect(f"file:{quote(str(path))}?mode=ro&immutable=1", uri=True)
     try:
         schema = read_schema(connection, journal_mode)
-        register(connection, schema.pragmas.encoding)
-        contents = {table.name: table_content(connection, table) for table in schema.tables}
+        contents = {table.name: table_content(connection, table, schema.pragmas.encoding) for table in schema.tables}
     finally:
         connection.close()
     return Inspection(schema, contents, database_hash(schema, contents))

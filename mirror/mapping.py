@@ -19,9 +19,6 @@ KeyKind = Literal["columns", "rowid", "encoded"]
 # (https://www.postgresql.org/docs/17/storage-toast.html). Columns beyond these stand in `_exact`.
 TYPED_COLUMNS = 300
 
-# A btree entry is at most 2,704 bytes (nbtree's BTMaxItemSize); longer keys make the rowid the key.
-KEY_BYTES = 1500
-
 # INDEX_MAX_KEYS: https://www.postgresql.org/docs/17/limits.html
 KEY_COLUMNS = 32
 

@@ -21,7 +21,7 @@ from mirror.mapping import MirrorTable
 from mirror.names import EXACT, KEY, ROWID, quote_sqlite
 from mirror.relation import rows_at
 from mirror.schema import Schema, SchemaRow, Table, schema_without_data, write_schema_rows
-from mirror.values import FROM_TEXT, RawText, Value, exact_values, split_line
+from mirror.values import FROM_TEXT, RawText, Value, exact_values, split_received
 
 _ROWS_AT_ONCE = 2000
 _BYTES_AT_ONCE = 4_000_000
@@ -190,7 +190,7 @@ class _PlainRows(_Rows):
     def insert(self, lines: list[str]) -> None:
         rows: list[list[Value]] = []
         for line in lines:
-            values: list[Value] = list(split_line(line))
+            values: list[Value] = list(split_received(line))
             for position, read in self.readers:
                 value = values[position]
                 if isinstance(value, str):
@@ -209,7 +209,7 @@ class _ExactRows(_Rows):
     def insert(self, lines: list[str]) -> None:
         for line in lines:
             values: dict[str, Value] = {}
-            for (name, type), text in zip(self.fields, split_line(line), strict=True):
+            for (name, type), text in zip(self.fields, split_received(line), strict=True):
                 values[name] = text if text is None else FROM_TEXT.get(type, str)(text)
             values.update(exact_values(str(values.pop(EXACT))))
             row = [values.get(column.mirror_name) for column in self.columns]

@@ -15,7 +15,12 @@ from mirror.names import quote_sqlite
 
 ROWID_ALIASES = ("rowid", "_rowid_", "oid")
 
-_VIRTUAL_MODULE = re.compile(r"^\s*CREATE\s+VIRTUAL\s+TABLE\s+.*?\bUSING\s+([\"'`\[]?)(\w+)", re.I | re.S)
+# sqlite_schema keeps "CREATE VIRTUAL TABLE " and then what was written from the table's name on (vtab.c, %T).
+_SPACE = r"(?:\s|--[^\n]*\n|/\*.*?\*/)"
+_NAME = r"""(?:"(?:[^"]|"")*"|'(?:[^']|'')*'|`(?:[^`]|``)*`|\[[^\]]*\]|[^\s"'`\[\](;/-]+)"""
+_VIRTUAL_MODULE = re.compile(
+    rf"CREATE VIRTUAL TABLE {_SPACE}*{_NAME}{_SPACE}*USING{_SPACE}*(?P<module>{_NAME})", re.I | re.S
+)
 
 
 @dataclass(frozen=True)
@@ -207,9 +212,10 @@ def _refuse_unknown_modules(connection: sqlite3.Connection, rows: tuple[SchemaRo
     modules = {name.lower() for (name,) in connection.execute("SELECT name FROM pragma_module_list")}
     for row in rows:
         match = _VIRTUAL_MODULE.match(row.sql or "")
-        if row.type == "table" and match and match.group(2).lower() not in modules:
+        module = match.group("module").strip("\"'`[]") if match else None
+        if row.type == "table" and module and module.lower() not in modules:
             raise SourceUnsupported(
-                f"table {row.name} is a virtual table of the extension {match.group(2)}, which is not here",
+                f"table {row.name} is a virtual table of the extension {module}, which is not here",
                 "keep that table in a database of its own; all other databases are mirrored",
             )
 

@@ -1,4 +1,4 @@
-"""A row on its way to Postgres and back: SQLite's values as COPY text, and COPY text as SQLite's values.
+r"""A row on its way to Postgres and back: SQLite's values as COPY text, and COPY text as SQLite's values.
 
 To Postgres the encoding is done by SQLite itself, in SQL that is built here, because that is several times faster than
 Python per value; only REALs pass through Python's `repr`, the shortest text that reads back as the same double (SQLite's
@@ -8,162 +8,133 @@ class; otherwise the column is NULL and `_exact` holds it:
     {"amount": {"text": "toto"}, "photo": {"integer": 5}, "note": {"bytes": "ff00"}}
 
 `bytes` is TEXT that Postgres cannot hold as text (a NUL, invalid UTF-8): the bytes of the value in the database's encoding.
+
+Rows are sent with the byte 1 between fields and the byte 2 for NULL. Bot data hardly ever has them, so that most rows need
+no escaping at all; whether that was so is seen by counting them (`is_plain`).
 """
 
 from __future__ import annotations
 
 import json
 import re
-import sqlite3
-from collections.abc import Callable, Sequence
-from hashlib import sha256
+from collections.abc import Callable
 from typing import Any
 
-from mirror.mapping import KEY_BYTES, KEY_COLUMNS, MirrorColumn, MirrorTable
+from mirror.expressions import all_of, joined, joined_present, literal
+from mirror.fits import class_fits, encoded_key, fits
+from mirror.mapping import MirrorColumn, MirrorTable
 from mirror.names import quote_sqlite
 from mirror.schema import Table
 
-NULL = r"\N"
+PLAIN_BYTES = 8000
+COPY_OPTIONS = "DELIMITER E'\\x01', NULL E'\\x02'"
+
+_SEPARATOR = "char(1)"
+_NULL = "char(2)"
+# What COPY text escapes, beside the two bytes above (https://www.postgresql.org/docs/17/sql-copy.html, Text Format).
+_ESCAPED = (
+    ("'\\'", "'\\\\'"),
+    ("char(10)", "'\\n'"),
+    ("char(13)", "'\\r'"),
+    ("char(1)", "'\\' || char(1)"),
+    ("char(2)", "'\\' || char(2)"),
+)
 
 Value = int | float | str | bytes | None
 
 
-def register(connection: sqlite3.Connection, encoding: str) -> None:
-    """Gives the connection the functions that the encoding's SQL calls. `encoding` is the database's own."""
-    codec = {"UTF-8": "utf-8", "UTF-16le": "utf-16-le", "UTF-16be": "utf-16-be"}[encoding]
-
-    def text_fits(data: bytes) -> bool:
-        try:
-            return "\0" not in data.decode(codec)
-        except UnicodeDecodeError:
-            return False
-
-    connection.create_function("sm_real", 1, repr, deterministic=True)
-    connection.create_function("sm_text_fits", 1, text_fits, deterministic=True)
-    connection.create_function("sm_key", 1, _key_hex, deterministic=True)
+def plain_line(table: Table, mirror: MirrorTable, alias: str = "n") -> str:
+    """A SQL expression for one row as a line of COPY text, right only for a row that `plain_row` and `is_plain` hold for."""
+    fields = [
+        f"ifnull({_value(name, column.type)}, {_NULL})"
+        for name, column in _named(mirror, alias)
+        if column.type is not None
+    ]
+    return joined([*fields, *_own_fields(table, mirror, alias), _NULL], _SEPARATOR)
 
 
-def copy_line(table: Table, mirror: MirrorTable, careful: bool, alias: str = "n") -> str:
-    """A SQL expression that gives one row as a line of COPY text, without its line end.
+def may_be_plain(mirror: MirrorTable) -> bool:
+    """Whether it is worth trying: bytea is written with a backslash."""
+    return all(type != "bytea" for _, type in mirror.fields)
 
-    `careful` checks every text for what Postgres cannot hold. Without it the caller has to check the line itself: it is
-    right if it is valid UTF-8 without NUL, and must be asked for again, carefully, if not.
-    """
-    columns = [(f"{alias}.{quote_sqlite(column.name)}", column) for column in mirror.columns]
-    fields = [_field(name, column.type, careful) for name, column in columns if column.type is not None]
+
+def plain_row(mirror: MirrorTable, alias: str = "n") -> str:
+    """A SQL condition: a short row, every value of its column's class, and no text the byte that stands for NULL."""
+    texts = [f"ifnull(octet_length({name}), 0)" for name, column in _named(mirror, alias) if column.type == "text"]
+    conditions = [f"{' + '.join(texts)} <= {PLAIN_BYTES}"] if texts else []
+    for name, column in _named(mirror, alias):
+        condition = class_fits(name, column.type)
+        conditions.append(f"({condition}) AND {name} IS NOT {_NULL}" if column.type == "text" else condition)
+    return all_of(conditions)
+
+
+def is_plain(lines: bytes, rows: int, fields: int) -> bool:
+    """Whether whole lines made by plain_line say what they mean: nothing in them had to be escaped or left out."""
+    if b"\0" in lines or b"\\" in lines or b"\r" in lines:
+        return False
+    if lines.count(b"\n") != rows or lines.count(b"\1") != rows * (fields - 1):
+        return False
+    try:
+        lines.decode("utf-8")
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def careful_line(table: Table, mirror: MirrorTable, alias: str = "n") -> str:
+    """A SQL expression for any row as a line of COPY text, without its line end."""
+    columns = _named(mirror, alias)
+    fields = [_careful_field(name, column.type) for name, column in columns if column.type is not None]
+    misfits = [
+        f"iif({fits(name, column.type)}, NULL, {literal(_json_name(column))} || {_exact(name)})"
+        for name, column in columns
+    ]
+    all_fit = all_of([fits(name, column.type) for name, column in columns])
+    exact = _escape(f"'{{' || {joined_present(misfits)} || '}}'")
+    return joined([*fields, *_own_fields(table, mirror, alias), f"iif({all_fit}, {_NULL}, {exact})"], _SEPARATOR)
+
+
+def key_line(table: Table, mirror: MirrorTable, alias: str = "n") -> str:
+    """A SQL expression for a row's mirror key as a line of COPY text."""
+    if mirror.key_kind != "columns":
+        return _own_fields(table, mirror, alias)[-1]
+    columns = {column.mirror_name: (name, column.type) for name, column in _named(mirror, alias)}
+    return joined([_careful_field(name, str(type)) for name, type in (columns[key] for key in mirror.key)], _SEPARATOR)
+
+
+def _named(mirror: MirrorTable, alias: str) -> list[tuple[str, MirrorColumn]]:
+    return [(f"{alias}.{quote_sqlite(column.name)}", column) for column in mirror.columns]
+
+
+def _own_fields(table: Table, mirror: MirrorTable, alias: str) -> list[str]:
+    fields = []
     if mirror.rowid:
         fields.append(f"{alias}.{table.rowid_alias}")
     if mirror.key_kind == "encoded":
         fields.append(f"'\\\\x' || {encoded_key(table, alias)}")
-    misfits = [
-        f"iif({fits(name, column.type, careful)}, NULL, {_literal(_json_name(column))} || {_exact(name)})"
-        for name, column in columns
-    ]
-    all_fit = " AND ".join(_balanced([f"({fits(name, column.type, careful)})" for name, column in columns], " AND "))
-    exact = f"replace('{{' || {_joined_present(misfits)} || '}}', '\\', '\\\\')"
-    fields.append(f"iif({all_fit}, '{NULL}', {exact})")
-    return _joined(fields, "\t")
+    return fields
 
 
-def fits(name: str, type: str | None, careful: bool) -> str:
-    """A SQL condition: the typed column gives the value back identically (NULL always does)."""
-    kind = f"typeof({name})"
-    real = f"{kind} = 'real'"
-    if type == "bigint":
-        return f"{kind} = 'integer' OR {name} IS NULL"
+def _value(name: str, type: str) -> str:
+    """The text of a value that fits, NULL for NULL."""
     if type == "double precision":
-        return f"{name} IS NULL OR ({real} AND sm_real({name}) NOT IN ('inf', '-inf', '-0.0'))"
+        return f"iif({name} IS NULL, NULL, sm_real({name}))"
     if type == "numeric":
-        plain = f"sm_real({name}) GLOB '*.*' AND sm_real({name}) NOT GLOB '*[en]*' AND sm_real({name}) <> '-0.0'"
-        return f"{kind} = 'integer' OR {name} IS NULL OR ({real} AND {plain})"
-    if type == "boolean":
-        return f"{name} IS NULL OR ({kind} = 'integer' AND {name} IN (0, 1))"
+        return f"iif(typeof({name}) = 'real', sm_real({name}), {name})"
     if type == "bytea":
-        return f"{kind} = 'blob' OR {name} IS NULL"
-    if type == "text":
-        check = f" AND sm_text_fits(CAST({name} AS BLOB))" if careful else ""
-        return f"{name} IS NULL OR ({kind} = 'text'{check})"
-    return f"{name} IS NULL"
+        return f"'\\\\x' || hex({name})"
+    return name
 
 
-def key_fits(table: Table, mirror_columns: Sequence[MirrorColumn], alias: str = "n") -> str:
-    """A SQL condition: this row's declared key can be a key in Postgres."""
-    types = {column.name: column.type for column in mirror_columns}
-    names = [(f"{alias}.{quote_sqlite(c.name)}", types[c.name]) for c in table.key_columns]
-    conditions = [f"{name} IS NOT NULL AND ({fits(name, type, True)})" for name, type in names]
-    size = " + ".join(f"octet_length({name})" for name, _ in names)
-    few = str(int(len(names) <= KEY_COLUMNS))
-    return " AND ".join([few, *conditions, f"{size} <= {KEY_BYTES}"])
+def _careful_field(name: str, type: str) -> str:
+    value = _escape(name) if type == "text" else _value(name, type)
+    return f"iif({name} IS NOT NULL AND ({fits(name, type)}), {value}, {_NULL})"
 
 
-def encoded_key(table: Table, alias: str) -> str:
-    """A SQL expression for the `_key` of a row, in hex: one key, one value, whatever its classes."""
-    return f"sm_key({canonical(tuple(f'{alias}.{quote_sqlite(c.name)}' for c in table.key_columns))})"
-
-
-def key_line(table: Table, mirror: MirrorTable, alias: str = "n") -> str:
-    """A SQL expression that gives a row's mirror key as a line of COPY text."""
-    if mirror.key_kind == "rowid":
-        return f"{alias}.{table.rowid_alias}"
-    if mirror.key_kind == "encoded":
-        return f"'\\\\x' || {encoded_key(table, alias)}"
-    columns = {column.mirror_name: column for column in mirror.columns}
-    keys = [columns[name] for name in mirror.key]
-    return _joined([_field(f"{alias}.{quote_sqlite(k.name)}", str(k.type), True) for k in keys], "\t")
-
-
-def row_differs(table: Table, old: Table, alias: str = "n", old_alias: str = "o") -> str:
-    """A SQL condition: two rows of the same table differ in a stored value or its class.
-
-    A column that the old table did not have counts as NULL in its rows.
-    """
-    had = {column.name for column in old.stored_columns}
-    conditions = []
-    for column in table.stored_columns:
-        name = f"{alias}.{quote_sqlite(column.name)}"
-        was = f"{old_alias}.{quote_sqlite(column.name)}"
-        conditions.append(f"({_differs(name, was)})" if column.name in had else f"{name} IS NOT NULL")
-    return " OR ".join(_balanced(conditions, " OR "))
-
-
-def same_key(table: Table, alias: str, other: str) -> str:
-    """A SQL condition: two rows have the identical declared key. The plain = lets SQLite use the key's index."""
-    pairs = [(f"{alias}.{quote_sqlite(c.name)}", f"{other}.{quote_sqlite(c.name)}") for c in table.key_columns]
-    return " AND ".join(f"{a} = {b} AND NOT ({_differs(a, b)})" for a, b in pairs)
-
-
-def _differs(a: str, b: str) -> str:
-    # IS compares with the column's collation, takes 1 for 1.0, and -0.0 for 0.0: none of them is the same value.
-    zero = f"typeof({a}) = 'real' AND {a} = 0 AND sm_real({a}) <> sm_real({b})"
-    return f"{a} COLLATE BINARY IS NOT {b} OR typeof({a}) <> typeof({b}) OR ({zero})"
-
-
-def canonical(names: Sequence[str]) -> str:
-    """A SQL expression that gives values as ASCII text, different for any difference in value or class.
-
-    It shares nothing with the encoding for Postgres on purpose: the content hash is made of it.
-    """
-    return _joined(
-        [
-            f"CASE typeof({name}) WHEN 'integer' THEN 'i' || {name} WHEN 'text' THEN 't' || hex(CAST({name} AS BLOB)) "
-            f"WHEN 'null' THEN 'n' WHEN 'real' THEN 'r' || sm_real({name}) ELSE 'b' || hex({name}) END"
-            for name in names
-        ],
-        ",",
-    )
-
-
-def _field(name: str, type: str, careful: bool) -> str:
-    value = {
-        "bigint": name,
-        "double precision": f"sm_real({name})",
-        "numeric": f"iif(typeof({name}) = 'integer', {name}, sm_real({name}))",
-        "boolean": f"iif({name}, 't', 'f')",
-        "bytea": f"'\\\\x' || hex({name})",
-        "text": f"replace(replace(replace(replace({name}, '\\', '\\\\'), char(9), '\\t'), char(10), '\\n'), "
-        "char(13), '\\r')",
-    }[type]
-    return f"iif({name} IS NOT NULL AND ({fits(name, type, careful)}), {value}, '{NULL}')"
+def _escape(text: str) -> str:
+    for character, replacement in _ESCAPED:
+        text = f"replace({text}, {character}, {replacement})"
+    return text
 
 
 def _exact(name: str) -> str:
@@ -178,62 +149,34 @@ def _exact(name: str) -> str:
     )
 
 
-def _joined(parts: Sequence[str], separator: str) -> str:
-    """The parts and the separator between them, joined by SQL."""
-    between = _literal(separator)
-    return _nested("concat(", [piece for part in parts for piece in (between, part)][1:])
-
-
-def _joined_present(parts: Sequence[str]) -> str:
-    """The parts that are neither NULL nor empty, joined by commas. (In 3.46 concat_ws leaves out both.)"""
-    return _nested("concat_ws(',', ", parts)
-
-
-def _nested(call: str, parts: Sequence[str]) -> str:
-    """One call for all parts; calls inside it when they are many, because a call takes 127 arguments (limits.html)."""
-    while len(parts) > 100:
-        parts = [call + ", ".join(parts[i : i + 100]) + ")" for i in range(0, len(parts), 100)]
-    return call + ", ".join(parts) + ")"
-
-
-def _balanced(conditions: list[str], operator: str) -> list[str]:
-    """Groups the conditions, because SQLite's expression depth is limited to 1,000 (limits.html)."""
-    while len(conditions) > 100:
-        conditions = ["(" + operator.join(conditions[i : i + 100]) + ")" for i in range(0, len(conditions), 100)]
-    return conditions
-
-
-def _literal(text: str) -> str:
-    return "'" + text.replace("'", "''") + "'"
-
-
 def _json_name(column: MirrorColumn) -> str:
     return json.dumps(column.mirror_name, ensure_ascii=False) + ":"
 
 
-def _key_hex(canonical_key: str) -> str:
-    data = canonical_key.encode("ascii")
-    return (b"\0" + data if len(data) <= KEY_BYTES else b"\1" + sha256(data).digest()).hex()
-
-
 # And back.
 
-_ESCAPES = {"b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t", "v": "\v", "\\": "\\"}
+_ESCAPES = {"b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t", "v": "\v"}
 _ESCAPE = re.compile(r"\\(.)", re.S)
+_FIELD = re.compile(r"(?:^|\x01)((?:[^\\\x01]|\\.)*)", re.S)
 
 
-def split_line(line: str) -> list[str | None]:
-    """The fields of one line of COPY text, unescaped; None for NULL."""
+def split_sent(line: str) -> list[str | None]:
+    """The fields of a line that was made here, to be sent another way; None for NULL."""
+    # An escaped byte 1 is part of a field; a backslash before it can itself be escaped.
+    fields = _FIELD.findall(line) if "\\" in line else line.split("\1")
+    return [None if field == "\2" else _unescaped(field) for field in fields]
+
+
+def split_received(line: str) -> list[str | None]:
+    r"""The fields of a line that Postgres sent by a plain COPY (tab between them, \N for NULL)."""
     fields: list[str | None] = list(line.split("\t"))
     if "\\" in line:
-        for position, field in enumerate(fields):
-            if field is not None and "\\" in field:
-                fields[position] = None if field == NULL else _ESCAPE.sub(_unescape, field)
+        return [None if field == r"\N" else _unescaped(str(field)) for field in fields]
     return fields
 
 
-def _unescape(match: re.Match[str]) -> str:
-    return _ESCAPES.get(match.group(1), match.group(1))
+def _unescaped(field: str) -> str:
+    return _ESCAPE.sub(lambda match: _ESCAPES.get(match.group(1), match.group(1)), field) if "\\" in field else field
 
 
 def _number(text: str) -> int | float:
