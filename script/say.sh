@@ -40,6 +40,9 @@ version_part() {
     printf '%s' "${part:-0}"
 }
 
+# last_lines OPTIONS…: the containers' logs as plain text; Compose puts a terminal code before each line.
+last_lines() { docker compose "$@" 2>&1 | sed "s/^$(printf '\033')\[2K//"; }
+
 # wait_for SECONDS COMMAND…: polls until the command succeeds or the time is over.
 wait_for() {
     deadline=$(($(date +%s) + $1))

@@ -128,7 +128,7 @@ integration() {
         --volume "$SIDEMIRROR_VOLUMES/ca:/ca:ro" --volume "$SIDEMIRROR_VOLUMES/secrets/backup:/run/secrets:ro" \
         --env SUPABASE_DB_HOST=postgres --env SUPABASE_DB_PORT=6543 --env SUPABASE_DB_SSLMODE=verify-full \
         --env SUPABASE_DB_SSLROOTCERT=/ca/local.crt --env SUPABASE_DB_PASSWORD_FILE=/run/secrets/target_password ||
-        docker compose -p "$TEST_PROJECT" logs --tail 60 --no-color
+        last_lines -p "$TEST_PROJECT" logs --tail 60 --no-color
     docker compose -p "$TEST_PROJECT" down --volumes --remove-orphans --timeout 5 >/dev/null 2>&1
     unset SIDEMIRROR_VOLUMES STAND_IN_PORT STAND_IN_POOLER_PORT
 }

@@ -54,7 +54,6 @@ class Stack:
         self.env = keep | {
             "COMPOSE_PROJECT_NAME": project,
             "COMPOSE_ENV_FILES": "/dev/null",
-            "COMPOSE_ANSI": "never",
             "SIDEMIRROR_VOLUMES": str(volumes),
             "STAND_IN_PORT": "0",
             "STAND_IN_POOLER_PORT": "0",
@@ -113,7 +112,7 @@ class Stack:
 
     def logs(self) -> str:
         result = self.compose("--profile", "*", "logs", "--no-color", "--tail", "80", check=False)
-        return result.stdout + result.stderr
+        return (result.stdout + result.stderr).replace("\x1b[2K", "")
 
     def destroy(self) -> None:
         """Takes the containers, the networks and the data away."""
