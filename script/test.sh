@@ -19,8 +19,8 @@ test_command() {
     scratch=$(mktemp -d)
     chmod 755 "$scratch"
     trap clean_up EXIT
-    trap 'exit 130' INT
-    trap 'exit 143' TERM
+    trap 'say; say "Interrupted: taking away what was started."; exit 130' INT
+    trap 'say; say "Ended: taking away what was started."; exit 143' TERM
 
     require_docker
     require_base_image
