@@ -164,10 +164,10 @@ def _record(script: Script, identity: RunIdentity, run: int, upserted: int, dele
     script.add("SELECT sidemirror.assert_private()")
     script.add(
         "INSERT INTO sidemirror.runs (source_id, run, token, kind, started_at, rows_upserted, rows_deleted, "
-        "documents_changed, target_bytes) "
-        "SELECT id, {}, {}::uuid, {}, {}, {}, {}, {}, pg_database_size(current_database()) "
+        "documents_changed, target_bytes, merged_after) "
+        "SELECT id, {}, {}::uuid, {}, {}, {}, {}, {}, pg_database_size(current_database()), {} "
         "FROM sidemirror.sources WHERE name = {}",
-        run, str(identity.token), identity.kind, identity.started_at, upserted, deleted, documents, identity.source,
+        run, str(identity.token), identity.kind, identity.started_at, upserted, deleted, documents, run - 1, identity.source,
     )  # fmt: skip
     script.add("UPDATE sidemirror.sources SET last_run = {} WHERE name = {}", run, identity.source)
 

@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, ByteSize
 
+from mirror.retention import Rule, parse_rules
 from mirror.settings import Duration, Settings
 
 
@@ -27,4 +28,5 @@ class BackupSettings(Settings):
     backup_every: Duration = timedelta(hours=6)
     guard_shrink: Annotated[float | None, BeforeValidator(_share)] = 0.5
     target_size_limit: ByteSize = ByteSize(500_000_000)
+    retention: Annotated[tuple[Rule, ...], BeforeValidator(parse_rules)] = parse_rules("all:24h,hourly:7d,daily:30d")
     log_level: Literal["debug", "info", "warning", "error"] = "info"

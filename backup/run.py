@@ -23,6 +23,7 @@ from backup.pair import Pair
 from backup.shadows import Shadows
 from backup.signature import signature
 from backup.state import installation, read_json, run_lock, write_atomically
+from backup.thin import thin
 from mirror import catalog, holder
 from mirror.catalog import CatalogDatabase, State
 from mirror.errors import SourceError
@@ -96,6 +97,8 @@ def run(settings: BackupSettings, kind: str) -> Report:
             counts = apply(connection, state, identity, changes, lambda: _make_durable(work))
         work.committed = True
         _remember(work, files.databases)
+        if work.full:
+            thin(connection, settings.source_name, settings.retention, looked_at)
     last_run = (state.last_run if state else 0) + (not changes.empty)
     return Report(
         run=last_run or None,

@@ -29,6 +29,7 @@ CREATE TABLE sidemirror.runs (
     documents_changed integer NOT NULL,
     target_bytes      bigint NOT NULL,      -- pg_database_size at the end of the run
     proved_at         timestamptz,          -- when a drill last restored it and found it equal
+    merged_after      bigint NOT NULL,      -- its history is merged with that of all runs after this one
     PRIMARY KEY (source_id, run)
 );
 
@@ -238,6 +239,62 @@ BEGIN
     SELECT s.id, add_database.file, chosen, add_database.run, add_database.token
     FROM sidemirror.sources AS s WHERE s.name = source_name;
     RETURN chosen;
+END
+$$;
+
+-- The last restore point at or before a time; NULL when there is none.
+CREATE FUNCTION sidemirror.run_at(source_name text, at timestamptz) RETURNS bigint
+LANGUAGE sql STABLE SET search_path = '' AS $$
+SELECT max(r.run) FROM sidemirror.runs AS r JOIN sidemirror.sources AS s ON s.id = r.source_id
+WHERE s.name = source_name AND r.finished_at <= at
+$$;
+
+-- What changed in one table between two restore points: each row that differs, as it was and as it became.
+CREATE FUNCTION sidemirror.changes(source_name text, database_file text, table_name text, from_run bigint, to_run bigint)
+RETURNS TABLE (key jsonb, change text, before jsonb, after jsonb)
+LANGUAGE plpgsql STABLE SET search_path = '' AS $$
+DECLARE
+    t record;
+    rows_now text;
+BEGIN
+    FOR t IN
+        SELECT x.*, d.schema_name FROM sidemirror.tables AS x
+        JOIN sidemirror.databases AS d ON d.id = x.database_id
+        JOIN sidemirror.sources AS s ON s.id = d.source_id
+        WHERE s.name = source_name AND d.file = database_file AND x.name = table_name
+          AND x.created_run <= to_run AND (x.dropped_run IS NULL OR x.dropped_run > from_run)
+        ORDER BY x.id
+    LOOP
+        rows_now := CASE WHEN t.dropped_run IS NULL THEN pg_catalog.format(
+            'SELECT pg_catalog.jsonb_build_array(%s) AS key, pg_catalog.jsonb_strip_nulls(pg_catalog.to_jsonb(m)) AS image '
+            'FROM %I.%I AS m',
+            (SELECT pg_catalog.string_agg(pg_catalog.format('m.%I', k), ', ') FROM pg_catalog.unnest(t.key) AS k),
+            t.schema_name, t.mirror_name)
+        ELSE 'SELECT NULL::jsonb AS key, NULL::jsonb AS image WHERE false' END;
+        RETURN QUERY EXECUTE pg_catalog.format($query$
+            WITH then_ AS (
+                SELECT DISTINCT ON (h.key) h.key, h.before FROM sidemirror.history AS h
+                WHERE h.table_id = %1$s AND h.run > %2$s AND h.run <= %3$s ORDER BY h.key, h.run
+            ), later AS (
+                SELECT DISTINCT ON (h.key) h.key, h.before FROM sidemirror.history AS h
+                WHERE h.table_id = %1$s AND h.run > %3$s ORDER BY h.key, h.run
+            ), now_ AS (%4$s),
+            became AS (
+                SELECT l.key, l.before AS image FROM later AS l WHERE l.before IS NOT NULL
+                UNION ALL
+                SELECT n.key, n.image FROM now_ AS n WHERE NOT EXISTS (SELECT 1 FROM later AS l WHERE l.key = n.key)
+            ), pairs AS (
+                SELECT p.key, p.before, b.image AS after FROM then_ AS p LEFT JOIN became AS b ON b.key = p.key
+                UNION ALL
+                SELECT b.key, NULL, b.image FROM became AS b
+                WHERE %5$s AND NOT EXISTS (SELECT 1 FROM then_ AS p WHERE p.key = b.key)
+            )
+            SELECT p.key,
+                   CASE WHEN p.before IS NULL THEN 'inserted' WHEN p.after IS NULL THEN 'deleted' ELSE 'updated' END,
+                   p.before, p.after
+            FROM pairs AS p WHERE p.before IS DISTINCT FROM p.after
+        $query$, t.id, from_run, to_run, rows_now, CASE WHEN t.created_run > from_run THEN 'true' ELSE 'false' END);
+    END LOOP;
 END
 $$;
 

@@ -76,10 +76,28 @@ def restore_into(
 
 
 def _state(connection: Connection, settings: Settings, run: int | None) -> catalog.State | None:
-    state = catalog.read_state(connection, settings.source_name, run)
-    if state is not None and run is not None and not 1 <= run <= state.last_run:
-        raise NoBackup(f"there is no restore point {run}", "see which there are with --list")
-    return state
+    if run is not None:
+        _require_point(connection, settings, run)
+    return catalog.read_state(connection, settings.source_name, run)
+
+
+def _require_point(connection: Connection, settings: Settings, run: int) -> None:
+    """Raises NoBackup when there is no such restore point, or none any more."""
+    latest = catalog.read_state(connection, settings.source_name)
+    if latest is None:
+        return
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT run FROM sidemirror.runs WHERE source_id = %s ORDER BY run", (latest.source_id,))
+        runs = [int(point) for (point,) in cursor.fetchall()]
+    if run in runs:
+        return
+    earlier = max((point for point in runs if point < run), default=None)
+    if run < latest.last_run and earlier is not None:
+        raise NoBackup(
+            f"restore point {run} was thinned out by RETENTION; the last one before it is {earlier}",
+            f"restore that one: --run {earlier}, or see all with --list",
+        )
+    raise NoBackup(f"there is no restore point {run}; the last one is {latest.last_run}", "see all with --list")
 
 
 def _stage(connection: Connection, found: Plan, staged: dict[str, Path], progress: Progress) -> None:
