@@ -181,9 +181,9 @@ class Pair:
 
     def _joined(self, table: Table, relation: str, identities: str) -> str:
         # CROSS JOIN keeps SQLite's planner from scanning the table (optoverview.html, section 7.2).
-        conditions = [f"{name} = c.k{i}" for i, name in enumerate(self._identity(table, "n"))]
+        conditions = _equal(table, self._identity(table, "n"), [f"c.k{i}" for i in range(len(table.columns))])
         source = identities if identities.startswith("(") else f"temp.{identities}"
-        return f"{source} c CROSS JOIN {relation} n ON {' AND '.join(conditions)}"
+        return f"{source} c CROSS JOIN {relation} n ON {conditions}"
 
     def _identity(self, table: Table, alias: str) -> list[str]:
         if table.without_rowid:
@@ -191,8 +191,7 @@ class Pair:
         return [f"{alias}.{quote_sqlite(str(table.rowid_alias))}"]
 
     def _match(self, table: Table, old: Table) -> str:
-        pairs = zip(self._identity(table, "n"), self._identity(old, "o"), strict=True)
-        return " AND ".join(f"{new} = {was}" for new, was in pairs)
+        return _equal(table, self._identity(table, "n"), self._identity(old, "o"))
 
     def _number(self, query: str) -> int:
         return int(self.connection.execute(query).fetchone()[0])
@@ -200,6 +199,15 @@ class Pair:
 
 def _private(path: Path | None) -> str:
     return f"file:{quote(str(path))}?mode=ro&immutable=1"
+
+
+def _equal(table: Table, names: list[str], others: list[str]) -> str:
+    """Two identities are the same: by the key's own collations, which need not be those of its columns."""
+    if not table.without_rowid:
+        return f"{names[0]} = {others[0]}"
+    collations = [quote_sqlite(column.key_collation) for column in table.key_columns]
+    pairs = zip(names, others, collations, strict=False)
+    return " AND ".join(f"{name} = {other} COLLATE {collation}" for name, other, collation in pairs)
 
 
 def _named(names: list[str]) -> str:

@@ -44,7 +44,7 @@ def row_query(table: Table, encoding: str, rows: str) -> str:
     names = [f"n.{quote_sqlite(column.name)}" for column in table.stored_columns]
     if encoding != "UTF-8":
         # SQLite gives text as UTF-8, and not every UTF-16 text survives that.
-        names += [f"iif(typeof({name}) = 'text', CAST({name} AS BLOB), NULL)" for name in names]
+        names = [f"iif(typeof({name}) = 'text', hex(CAST({name} AS BLOB)), {name})" for name in names]
     if table.rowid_visible:
         names.insert(0, f"n.{table.rowid_alias}")
     return f"SELECT {', '.join(names)} FROM {rows}"

@@ -72,8 +72,11 @@ def row_differs(table: Table, old: Table, alias: str = "n", old_alias: str = "o"
 
 def same_key(table: Table, alias: str, other: str) -> str:
     """Two rows have the identical declared key. The plain = lets SQLite use the key's index."""
-    pairs = [(f"{alias}.{quote_sqlite(c.name)}", f"{other}.{quote_sqlite(c.name)}") for c in table.key_columns]
-    return all_of([f"{a} = {b} AND NOT ({_differs(a, b)})" for a, b in pairs])
+    same = []
+    for column in table.key_columns:
+        a, b = f"{alias}.{quote_sqlite(column.name)}", f"{other}.{quote_sqlite(column.name)}"
+        same.append(f"{a} = {b} COLLATE {quote_sqlite(column.key_collation)} AND NOT ({_differs(a, b)})")
+    return all_of(same)
 
 
 def _differs(a: str, b: str) -> str:

@@ -87,8 +87,10 @@ def _prepare(connection: sqlite3.Connection, schema: Schema) -> None:
         "PRAGMA foreign_keys = OFF",
         "PRAGMA ignore_check_constraints = ON",
         "PRAGMA cache_size = -32000",
+        "PRAGMA temp_store = MEMORY",
         f"PRAGMA user_version = {pragmas.user_version}",
         f"PRAGMA application_id = {pragmas.application_id}",
+        "CREATE TEMP TABLE sm_raw (bytes BLOB)",
     ):
         connection.execute(statement)
 
@@ -213,11 +215,21 @@ class _ExactRows(_Rows):
                 values[name] = text if text is None else FROM_TEXT.get(type, str)(text)
             values.update(exact_values(str(values.pop(EXACT))))
             row = [values.get(column.mirror_name) for column in self.columns]
-            placeholders = ["CAST(? AS TEXT)" if isinstance(value, RawText) else "?" for value in row]
+            placeholders = [self.raw_text(value) if isinstance(value, RawText) else "?" for value in row]
             rowid = [values[ROWID]] if self.mirror.rowid else []
             self.connection.execute(
-                self.statement([column.name for column in self.columns], placeholders), [*row, *rowid]
+                self.statement([column.name for column in self.columns], placeholders),
+                [*(value for value in row if not isinstance(value, RawText)), *rowid],
             )
+            self.connection.execute("DELETE FROM temp.sm_raw")
+
+    def raw_text(self, value: RawText) -> str:
+        """A SQL expression for TEXT of these bytes.
+
+        SQLite takes a bound blob for UTF-8 when it is cast to TEXT, and one from a table for what the database is encoded in.
+        """
+        row = self.connection.execute("INSERT INTO temp.sm_raw VALUES (?)", (bytes(value),)).lastrowid
+        return f"(SELECT CAST(bytes AS TEXT) FROM temp.sm_raw WHERE rowid = {row})"
 
 
 def _sync(path: Path) -> None:

@@ -97,7 +97,7 @@ def careful_line(table: Table, mirror: MirrorTable, alias: str = "n") -> str:
 def key_line(table: Table, mirror: MirrorTable, alias: str = "n") -> str:
     """A SQL expression for a row's mirror key as a line of COPY text."""
     if mirror.key_kind != "columns":
-        return _own_fields(table, mirror, alias)[-1]
+        return joined(_own_fields(table, mirror, alias)[-1:], _SEPARATOR)
     columns = {column.mirror_name: (name, column.type) for name, column in _named(mirror, alias)}
     return joined([_careful_field(name, str(type)) for name, type in (columns[key] for key in mirror.key)], _SEPARATOR)
 
@@ -193,7 +193,7 @@ FROM_TEXT: dict[str, Callable[[str], Value]] = {
 
 
 class RawText(bytes):
-    """TEXT whose bytes are these, in the database's encoding; written as CAST(? AS TEXT)."""
+    """TEXT whose bytes are these, in the database's encoding."""
 
 
 def exact_values(text: str) -> dict[str, Value]:
