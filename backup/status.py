@@ -62,6 +62,9 @@ def status(settings: BackupSettings) -> Status:
     known = outcome.read(settings.state_dir)
     state, counts, error = _ask_target(settings)
     age = known.seconds_since_equal(datetime.now(UTC))
+    if error is None and known.run is not None and (state is None or state.last_run < known.run):
+        found = f"run {state.last_run}" if state else "nothing of this source"
+        error = f"the target has {found}, and run {known.run} was mirrored: somebody took data away there\n  Try: ./sidemirror backup"
     safe = age is not None and age <= limit_seconds(settings) and not known.troubles and error is None
     return Status(
         source=settings.source_name,
@@ -86,7 +89,7 @@ def _sentence(safe: bool, age: float | None, known: Outcome, error: str | None) 
     if known.troubles:
         return f"NOT SAFE: {as_of}; something is wrong since {known.troubles[0].since} (below)."
     if error:
-        return f"NOT SAFE: {as_of}; the target cannot be reached now."
+        return "NOT SAFE: the target does not have now what was mirrored, or cannot be reached (below)."
     return f"NOT SAFE: {as_of}; the last good run is too long ago." if age else f"Not yet: {as_of}."
 
 
