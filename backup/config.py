@@ -29,4 +29,4 @@ class BackupSettings(Settings):
     guard_shrink: Annotated[float | None, BeforeValidator(_share)] = 0.5
     target_size_limit: ByteSize = ByteSize(500_000_000)
     retention: Annotated[tuple[Rule, ...], BeforeValidator(parse_rules)] = parse_rules("all:24h,hourly:7d,daily:30d")
-    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    log_level: Annotated[Literal["debug", "info", "warning", "error"], BeforeValidator(str.lower)] = "info"

@@ -64,7 +64,10 @@ def status(settings: BackupSettings) -> Status:
     age = known.seconds_since_equal(datetime.now(UTC))
     if error is None and known.run is not None and (state is None or state.last_run < known.run):
         found = f"run {state.last_run}" if state else "nothing of this source"
-        error = f"the target has {found}, and run {known.run} was mirrored: somebody took data away there\n  Try: ./sidemirror backup"
+        error = (
+            f"the target has {found}, and run {known.run} was mirrored: somebody took data away there\n"
+            "  Try: ./sidemirror backup"
+        )
     safe = age is not None and age <= limit_seconds(settings) and not known.troubles and error is None
     return Status(
         source=settings.source_name,
