@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from psycopg2 import sql
 
 from backup.changes import Rows, TableChange, TableChanged, TableCreated, TableDropped
-from backup.script import Script, first_part, values
+from backup.script import Script, first_part, require_rows, values
 from mirror.content import TableContent
 from mirror.mapping import MirrorTable
 from mirror.names import distinct_name
@@ -48,8 +48,10 @@ def _create(
     inline, rest = first_part(rows.created(change))
     if inline is None:
         # The table was made in this transaction, so its rows can be written as frozen: no vacuum has to come back.
-        script.copy(sql.SQL("{} ({})").format(table, _names(mirror)), rest, "FREEZE")
-    elif inline:
+        script.copy(sql.SQL("{} ({})").format(table, _names(mirror)), rest, change.rows, "FREEZE")
+    else:
+        require_rows(inline.count(b"\n"), change.rows)
+    if inline:
         script.add(
             "INSERT INTO {table} ({names}) {rows}",
             table=table, names=_names(mirror), rows=values(inline, [type for _, type in mirror.fields]),
@@ -115,7 +117,7 @@ def _upsert(script: Script, table: sql.Composable, change: TableChanged, run: in
         change.known.id,
         run,
         names=_names(mirror),
-        rows=_staged(script, mirror, names, rows.upserts(change), f"sm_up_{change.number}"),
+        rows=_staged(script, mirror, names, rows.upserts(change), change.upserts, f"sm_up_{change.number}"),
         staged_key=_of("s", mirror.key),
         first_key=sql.Identifier(mirror.key[0]),
         table=table,
@@ -137,7 +139,7 @@ def _delete(script: Script, table: sql.Composable, change: TableChanged, run: in
         change.known.id,
         run,
         key=_key(mirror),
-        rows=_staged(script, mirror, list(mirror.key), rows.deletes(change), f"sm_del_{change.number}"),
+        rows=_staged(script, mirror, list(mirror.key), rows.deletes(change), change.deletes, f"sm_del_{change.number}"),
         table=table,
         match=_match(mirror),
         deleted_key=_of("d", mirror.key),
@@ -145,12 +147,13 @@ def _delete(script: Script, table: sql.Composable, change: TableChanged, run: in
 
 
 def _staged(
-    script: Script, mirror: MirrorTable, names: list[str], chunks: Iterator[bytes], stage_name: str
+    script: Script, mirror: MirrorTable, names: list[str], chunks: Iterator[bytes], count: int, stage_name: str
 ) -> sql.Composable:
     """The rows as a relation: a VALUES list when they are few, otherwise a temporary table filled by COPY."""
     types = dict(mirror.fields)
     inline, rest = first_part(chunks)
     if inline is not None:
+        require_rows(inline.count(b"\n"), count)
         return values(inline, [types[name] for name in names])
     stage = sql.Identifier("pg_temp", stage_name)
     columns = sql.SQL(", ").join(
@@ -162,7 +165,7 @@ def _staged(
         stage=sql.Identifier(stage_name),
         columns=columns,
     )
-    script.copy(stage, rest)
+    script.copy(stage, rest, count)
     script.add("ANALYZE {stage}", stage=stage)
     return sql.SQL("SELECT * FROM {}").format(stage)
 

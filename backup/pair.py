@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import quote
 
+from backup.big_rows import big_lines
 from backup.changes import TableChanged, TableCreated
 from backup.hashing import Hashing
 from mirror.content import TableContent, hash_rows, row_query, table_content
@@ -18,7 +19,7 @@ from mirror.fits import row_differs, same_key
 from mirror.mapping import KeyKind
 from mirror.names import quote_sqlite
 from mirror.schema import Schema, Table
-from mirror.values import careful_line, is_plain, key_line, may_be_plain, plain_line, plain_row
+from mirror.values import careful_line, is_big_row, is_plain, key_line, may_be_plain, plain_line, plain_row
 
 CHUNK_BYTES = 256 * 1024
 PLAIN_ROWS = 1000  # at most 10 kB each
@@ -141,22 +142,25 @@ class Pair:
     def _lines(self, change: TableCreated | TableChanged, rows: str) -> Iterator[bytes]:
         """Encodes plainly the rows that allow it, for as long as they do, and carefully all others."""
         table, mirror = change.table, change.mirror
-        careful = f"SELECT {careful_line(table, mirror)} FROM {rows}"
+        big = is_big_row(mirror)
+        careful = f"SELECT {careful_line(table, mirror)} FROM {rows} WHERE NOT ({big})"
         # A UTF-16 text becomes valid UTF-8 on its way out even where it is not valid UTF-16.
         if self.encoding != "UTF-8" or not may_be_plain(mirror):
             yield from self._chunks(careful)
+            yield from big_lines(self.connection, table, mirror, rows, big, self.encoding)
             return
         plain, done = plain_row(mirror), 0
         cursor = self.connection.execute(f"SELECT {plain_line(table, mirror)} FROM {rows} WHERE {plain}")
         while lines := cursor.fetchmany(PLAIN_ROWS):
             chunk = b"\n".join([line for (line,) in lines]) + b"\n"
             if not is_plain(chunk, len(lines), len(mirror.fields)):
-                yield from self._chunks(f"{careful} WHERE {plain} LIMIT -1 OFFSET {done}")
+                yield from self._chunks(f"{careful} AND {plain} LIMIT -1 OFFSET {done}")
                 break
             done += len(lines)
             yield chunk
         if done < (change.rows if isinstance(change, TableCreated) else change.upserts):
-            yield from self._chunks(f"{careful} WHERE NOT ({plain})")
+            yield from self._chunks(f"{careful} AND NOT ({plain})")
+            yield from big_lines(self.connection, table, mirror, rows, big, self.encoding)
 
     def _chunks(self, query: str) -> Iterator[bytes]:
         """Whole lines, as many as fit a chunk; at least one."""

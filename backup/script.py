@@ -8,6 +8,7 @@ from itertools import chain
 from psycopg2 import sql
 from psycopg2.extensions import cursor as Cursor
 
+from mirror.errors import SidemirrorError
 from mirror.target import LOCAL_SETTINGS
 from mirror.values import COPY_OPTIONS, split_sent
 
@@ -42,8 +43,8 @@ class Script:
         self.statements.append(sql.SQL("COMMIT;"))
         self.flush()
 
-    def copy(self, table: sql.Composable, chunks: Iterable[bytes], *options: str) -> None:
-        """Streams chunks of COPY lines into a table."""
+    def copy(self, table: sql.Composable, chunks: Iterable[bytes], rows: int, *options: str) -> None:
+        """Streams chunks of COPY lines into a table. Raises SidemirrorError unless exactly `rows` rows arrived."""
         self.flush()
         stream = _Stream(chunks)
         self.cursor.copy_expert(
@@ -52,6 +53,7 @@ class Script:
             size=CHUNK_BYTES,
         )
         self.bytes_sent += stream.sent
+        require_rows(self.cursor.rowcount, rows)
 
 
 class _Stream:
@@ -64,8 +66,11 @@ class _Stream:
 
     def read(self, size: int = -1, /) -> bytes:
         """At most `size` bytes, as COPY asks for them; b"" at the end."""
-        if not self.rest:
-            self.rest = memoryview(next(self.chunks, b""))
+        while not self.rest:
+            chunk = next(self.chunks, None)
+            if chunk is None:
+                return b""
+            self.rest = memoryview(chunk)
         piece = bytes(self.rest[:size])
         self.rest = self.rest[size:]
         self.sent += len(piece)
@@ -86,6 +91,14 @@ def first_part(chunks: Iterator[bytes]) -> tuple[bytes | None, Iterator[bytes]]:
         if size > INLINE_BYTES:
             return None, chain(taken, chunks)
     return b"".join(taken), iter(())
+
+
+def require_rows(sent: int, expected: int) -> None:
+    """Raises SidemirrorError when a table's rows are not all of those that were counted."""
+    if sent != expected:
+        raise SidemirrorError(
+            f"{sent} rows were sent where {expected} were counted; nothing of this run was kept", "please report this"
+        )
 
 
 def values(lines: bytes, types: Sequence[str]) -> sql.Composable:

@@ -18,15 +18,17 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
-from mirror.expressions import all_of, joined, joined_present, literal
+from mirror.expressions import all_of, any_of, joined, joined_present, literal
 from mirror.fits import class_fits, encoded_key, fits
 from mirror.mapping import MirrorColumn, MirrorTable
 from mirror.names import quote_sqlite
 from mirror.schema import Table
 
 PLAIN_BYTES = 8000
+BIG_BYTES = 1024 * 1024
 COPY_OPTIONS = "DELIMITER E'\\x01', NULL E'\\x02'"
 
 _SEPARATOR = "char(1)"
@@ -40,6 +42,8 @@ _ESCAPED = (
     ("char(2)", "'\\' || char(2)"),
 )
 
+_ESCAPED_BYTES = ((b"\\", b"\\\\"), (b"\n", b"\\n"), (b"\r", b"\\r"), (b"\1", b"\\\1"), (b"\2", b"\\\2"))
+
 Value = int | float | str | bytes | None
 
 
@@ -50,7 +54,7 @@ def plain_line(table: Table, mirror: MirrorTable, alias: str = "n") -> str:
         for name, column in _named(mirror, alias)
         if column.type is not None
     ]
-    return joined([*fields, *_own_fields(table, mirror, alias), _NULL], _SEPARATOR)
+    return joined([*fields, *own_fields(table, mirror, alias), _NULL], _SEPARATOR)
 
 
 def may_be_plain(mirror: MirrorTable) -> bool:
@@ -91,13 +95,54 @@ def careful_line(table: Table, mirror: MirrorTable, alias: str = "n") -> str:
     ]
     all_fit = all_of([fits(name, column.type) for name, column in columns])
     exact = _escape(f"'{{' || {joined_present(misfits)} || '}}'")
-    return joined([*fields, *_own_fields(table, mirror, alias), f"iif({all_fit}, {_NULL}, {exact})"], _SEPARATOR)
+    return joined([*fields, *own_fields(table, mirror, alias), f"iif({all_fit}, {_NULL}, {exact})"], _SEPARATOR)
+
+
+@dataclass(frozen=True)
+class FieldQuery:
+    """SQL expressions about one value: is it too large to be encoded here, is it text; otherwise its field, its JSON."""
+
+    column: MirrorColumn
+    is_big: str
+    is_text: str
+    field: str
+    exact: str
+    whole: str  # its bytes
+
+
+def is_big_row(mirror: MirrorTable, alias: str = "n") -> str:
+    """A SQL condition: at least one value is too large to be put together in memory several times."""
+    return any_of([_is_big(name) for name, _ in _named(mirror, alias)])
+
+
+def big_field_queries(mirror: MirrorTable, alias: str = "n") -> list[FieldQuery]:
+    """What careful_line does, asked for column by column."""
+    queries = []
+    for name, column in _named(mirror, alias):
+        small = f"NOT ({_is_big(name)})"
+        field = f"iif({small}, {_careful_field(name, column.type)}, NULL)" if column.type is not None else "NULL"
+        misfit = _escape(f"{literal(_json_name(column))} || {_exact(name)}")
+        exact = f"iif({small} AND NOT ({fits(name, column.type)}), {misfit}, NULL)"
+        is_text = f"typeof({name}) = 'text'"
+        queries.append(FieldQuery(column, _is_big(name), is_text, field, exact, f"CAST({name} AS BLOB)"))
+    return queries
+
+
+def escape_bytes(data: bytes) -> bytes:
+    """UTF-8 text as it stands inside a field."""
+    for character, escaped in _ESCAPED_BYTES:
+        data = data.replace(character, escaped)
+    return data
+
+
+def _is_big(name: str) -> str:
+    return f"typeof({name}) IN ('text', 'blob') AND octet_length({name}) > {BIG_BYTES}"
 
 
 def key_line(table: Table, mirror: MirrorTable, alias: str = "n") -> str:
     """A SQL expression for a row's mirror key as a line of COPY text."""
     if mirror.key_kind != "columns":
-        return joined(_own_fields(table, mirror, alias)[-1:], _SEPARATOR)
+        return joined(own_fields(table, mirror, alias)[-1:], _SEPARATOR)
     columns = {column.mirror_name: (name, column.type) for name, column in _named(mirror, alias)}
     return joined([_careful_field(name, str(type)) for name, type in (columns[key] for key in mirror.key)], _SEPARATOR)
 
@@ -106,7 +151,8 @@ def _named(mirror: MirrorTable, alias: str) -> list[tuple[str, MirrorColumn]]:
     return [(f"{alias}.{quote_sqlite(column.name)}", column) for column in mirror.columns]
 
 
-def _own_fields(table: Table, mirror: MirrorTable, alias: str) -> list[str]:
+def own_fields(table: Table, mirror: MirrorTable, alias: str = "n") -> list[str]:
+    """SQL expressions for what a mirror has beside the columns and `_exact`: the rowid, the encoded key."""
     fields = []
     if mirror.rowid:
         fields.append(f"{alias}.{table.rowid_alias}")

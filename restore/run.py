@@ -13,7 +13,7 @@ from psycopg2.extensions import connection as Connection
 
 from mirror import catalog, holder
 from mirror.errors import NoBackup, RestoreError, StateError
-from mirror.rebuild import Progress, no_progress
+from mirror.load_rows import Progress, no_progress
 from mirror.settings import Settings
 from mirror.target import connected, reading
 from restore import swap

@@ -12,7 +12,8 @@ from psycopg2.extensions import cursor as Cursor
 
 from mirror.errors import NotVerified
 from mirror.inspection import inspect
-from mirror.rebuild import Progress, no_progress, rebuild
+from mirror.load_rows import Progress, no_progress
+from mirror.rebuild import rebuild
 from restore.plan import DatabaseStep, DocumentStep, Plan
 
 
