@@ -11,7 +11,7 @@ ROWS = 625_000  # in each of the two tables
 
 def make(path: Path, rows: int = ROWS) -> None:
     """Writes a database with a five-column table with a two-column key, and an eight-column table."""
-    chance = random.Random(20261122)  # noqa: S311
+    chance = random.Random(20261122)
     connection = sqlite3.connect(path)
     connection.executescript("""
         PRAGMA journal_mode = WAL;
@@ -50,7 +50,7 @@ def make(path: Path, rows: int = ROWS) -> None:
 
 def change(path: Path, rows: int) -> None:
     """Changes so many rows, spread over both tables, in one commit."""
-    chance = random.Random(rows)  # noqa: S311
+    chance = random.Random(rows)
     connection = sqlite3.connect(path)
     highest = connection.execute("SELECT max(id) FROM payments").fetchone()[0]
     picked = [(chance.randrange(1, highest),) for _ in range(rows // 2)]

@@ -1,0 +1,82 @@
+"""A program of ours measured from outside: seconds, memory with all of its children, its own Last Sync line."""
+
+from __future__ import annotations
+
+import os
+import re
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+_LAST_SYNC = re.compile(r"Last Sync: .* (\d+) rows upserted, (\d+) deleted, .* (\d+) bytes sent, ([\d.]+) s")
+_PAGE = os.sysconf("SC_PAGE_SIZE")
+
+
+@dataclass(frozen=True)
+class Ran:
+    """`peak_bytes`: the highest sum of the resident memory of the process and its children; shared pages count in each."""
+
+    seconds: float
+    peak_bytes: int
+    output: str
+
+    def last_sync(self) -> tuple[int, int, float]:
+        """Rows upserted, bytes sent and seconds, as the program itself says."""
+        found = _LAST_SYNC.search(self.output)
+        if found is None:
+            raise SystemExit(f"no Last Sync in what the program said:\n{self.output}")
+        return int(found[1]), int(found[3]), float(found[4])
+
+
+@dataclass(frozen=True)
+class Figure:
+    """One line of the table: what was measured, against what it is held, and the limit it must keep (None: none)."""
+
+    what: str
+    value: str
+    against: str = ""
+    floor: str = ""
+    kept: bool | None = None
+
+
+def run(environ: dict[str, str], *arguments: str) -> Ran:
+    """Runs `python -m ARGUMENTS` and waits for it. Ends this program when it fails."""
+    began = time.monotonic()
+    process = subprocess.Popen(
+        [sys.executable, "-m", *arguments], env=environ, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    )
+    peak = 0
+    while process.poll() is None:
+        peak = max(peak, _resident(process.pid))
+        time.sleep(0.01)
+    seconds = time.monotonic() - began
+    output = process.stdout.read() if process.stdout else ""
+    if process.returncode != 0:
+        raise SystemExit(f"{' '.join(arguments)} ended with {process.returncode}:\n{output}")
+    return Ran(seconds, peak, output)
+
+
+def median(values: Sequence[float]) -> float:
+    return statistics.median(values)
+
+
+def spread(values: Sequence[float], unit: str = "s", digits: int = 2) -> str:
+    """The median, and from where to where the rounds went."""
+    return f"{median(values):.{digits}f} {unit} ({min(values):.{digits}f} to {max(values):.{digits}f})"
+
+
+def _resident(pid: int) -> int:
+    total = 0
+    pending = [pid]
+    while pending:
+        one = pending.pop()
+        try:
+            total += int(Path(f"/proc/{one}/statm").read_text().split()[1]) * _PAGE
+            pending += [int(child) for child in Path(f"/proc/{one}/task/{one}/children").read_text().split()]
+        except (OSError, IndexError):
+            continue  # it ended in between
+    return total
