@@ -94,10 +94,7 @@ def _apply_database(script: Script, change: DatabaseChange, identity: RunIdentit
         "INSERT INTO sidemirror.database_states (database_id, run, content_hash) VALUES ({database}, {}, {})",
         run, Binary(database_hash(change.schema, contents)), database=database,
     )  # fmt: skip
-    known = change.known
-    if known is None or (known.schema_rows, known.pragmas, known.mode) != (
-        change.schema.rows, change.schema.pragmas, change.mode,
-    ):  # fmt: skip
+    if change.known is None or not change.known.describes(change.schema, change.mode):
         script.add(
             "INSERT INTO sidemirror.database_schemas (database_id, run, sqlite_schema, mode) "
             "VALUES ({database}, {}, {}, {})",

@@ -158,13 +158,7 @@ def _look_at_database(work: _Work, file: str, known: CatalogDatabase | None, see
     except sqlite3.Error as error:
         raise snapshot.explain(error, file) from error
     guard.check(file, tables, None if file in work.accepted else work.settings.guard_shrink)
-    same = known is not None and (known.schema_rows, known.pragmas, known.mode) == (
-        schema.rows,
-        schema.pragmas,
-        copy.mode,
-    )
-    if not tables and same:
-        assert known is not None
+    if known is not None and not tables and known.describes(schema, copy.mode):
         work.pending.append(Pending(file, work.shadows.path(file, known.token), seen))
         return
     work.databases.append(DatabaseChange(file, known, schema, copy.mode, tables, unchanged, pair))

@@ -14,7 +14,7 @@ from psycopg2.extensions import connection as Connection
 from mirror.content import TableContent
 from mirror.errors import TargetRefused
 from mirror.mapping import MirrorTable, columns_from_json
-from mirror.schema import Pragmas, SchemaRow
+from mirror.schema import Pragmas, Schema, SchemaRow, same_objects
 
 VERSION = 1
 
@@ -40,6 +40,11 @@ class CatalogDatabase:
     pragmas: Pragmas
     mode: int
     tables: tuple[CatalogTable, ...]
+
+    def describes(self, schema: Schema, mode: int) -> bool:
+        """Whether nothing beside the rows differs: objects, settings, permission bits."""
+        same = same_objects(self.schema_rows, schema.rows)
+        return same and (self.pragmas, self.mode) == (schema.pragmas, mode)
 
     def table(self, name: str) -> CatalogTable | None:
         return next((table for table in self.tables if table.mirror.name == name), None)

@@ -16,7 +16,7 @@ from hashlib import blake2b
 from msgpack import Packer
 
 from mirror.names import quote_sqlite
-from mirror.schema import Schema, Table
+from mirror.schema import Schema, Table, in_order
 
 _MODULUS = 1 << 256
 
@@ -90,7 +90,7 @@ def table_content(connection: sqlite3.Connection, table: Table, encoding: str) -
 def database_hash(schema: Schema, tables: Mapping[str, TableContent]) -> bytes:
     """32 bytes that stand for everything that a restore must bring back."""
     content = {
-        "schema": [asdict(row) for row in schema.rows],
+        "schema": [asdict(row) for row in in_order(schema.rows)],
         "pragmas": asdict(schema.pragmas),
         "tables": {name: [content.rows, content.hex] for name, content in sorted(tables.items())},
     }

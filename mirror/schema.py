@@ -92,6 +92,16 @@ class Schema:
         return next((table for table in self.tables if table.name == name), None)
 
 
+def same_objects(rows: tuple[SchemaRow, ...], others: tuple[SchemaRow, ...]) -> bool:
+    """Whether both have the same objects. Their order is kept, but it is no content: VACUUM and a restore may change it."""
+    return in_order(rows) == in_order(others)
+
+
+def in_order(rows: tuple[SchemaRow, ...]) -> list[SchemaRow]:
+    """The rows in an order that does not depend on the file."""
+    return sorted(rows, key=lambda row: (row.type, row.name, row.tbl_name))
+
+
 def read_schema(connection: sqlite3.Connection, journal_mode: str) -> Schema:
     """The schema of the connection's main database.
 
@@ -100,9 +110,7 @@ def read_schema(connection: sqlite3.Connection, journal_mode: str) -> Schema:
     """
     rows = tuple(
         SchemaRow(*row)
-        for row in connection.execute(
-            "SELECT type, name, tbl_name, sql FROM sqlite_schema ORDER BY type, name, tbl_name"
-        )
+        for row in connection.execute("SELECT type, name, tbl_name, sql FROM sqlite_schema ORDER BY rowid")
     )
     _refuse_unknown_modules(connection, rows)
     tables = tuple(
