@@ -18,6 +18,7 @@ from mirror.schema import Table
 from mirror.values import FieldQuery, big_field_queries, escape_bytes, own_fields
 
 PIECE_BYTES = 1024 * 1024
+COLUMNS_AT_ONCE = 300  # five expressions each; a result has at most 2,000 columns (limits.html)
 _CODECS = {"UTF-8": "utf-8", "UTF-16le": "utf-16-le", "UTF-16be": "utf-16-be"}
 
 
@@ -85,13 +86,19 @@ def big_lines(
     queries = big_field_queries(mirror)
     in_place = {c.name for c in table.stored_columns} if not table.without_rowid else set()
     alias = f"n.{quote_sqlite(str(table.rowid_alias))}" if table.rowid_alias else "NULL"
-    names = [name for query in queries for name in _names(query, in_place)]
-    own = own_fields(table, mirror)
-    cursor = connection.execute(f"SELECT {', '.join([alias, *own, *names])} FROM {rows} WHERE {condition}")
-    for rowid, *values in cursor:
-        own_values = [_text(value) for value in values[: len(own)]]
-        columns = values[len(own) :]
-        yield from _line(connection, table, queries, rowid, own_values, columns, _CODECS[encoding])
+    own = [alias, *own_fields(table, mirror)]
+    groups = [own] + [
+        [name for query in queries[start : start + COLUMNS_AT_ONCE] for name in _names(query, in_place)]
+        for start in range(0, len(queries), COLUMNS_AT_ONCE)
+    ]
+    order = ", ".join(f"n.{quote_sqlite(c.name)}" for c in table.key_columns) if table.without_rowid else alias
+    cursors = [
+        connection.execute(f"SELECT {', '.join(group)} FROM {rows} WHERE {condition} ORDER BY {order}")
+        for group in groups
+    ]
+    for (rowid, *own_values), *parts in zip(*cursors, strict=True):
+        columns = [value for part in parts for value in part]
+        yield from _line(connection, table, queries, rowid, [_text(v) for v in own_values], columns, _CODECS[encoding])
 
 
 def _names(query: FieldQuery, in_place: set[str]) -> list[str]:
