@@ -25,6 +25,29 @@ from mirror.rebuild import rebuild
 from mirror.target import connected, reading
 
 
+FORGET = """
+DO $$
+DECLARE
+    source integer := (SELECT id FROM sidemirror.sources WHERE name = %s);
+    schema_name text;
+BEGIN
+    FOR schema_name IN SELECT d.schema_name FROM sidemirror.databases AS d WHERE source_id = source AND dropped_run IS NULL LOOP
+        EXECUTE format('DROP SCHEMA %%I CASCADE', schema_name);
+    END LOOP;
+    CREATE TEMP TABLE gone ON COMMIT DROP AS SELECT id FROM sidemirror.databases WHERE source_id = source;
+    DELETE FROM sidemirror.history WHERE table_id IN (SELECT id FROM sidemirror.tables WHERE database_id IN (TABLE gone));
+    DELETE FROM sidemirror.table_states WHERE table_id IN (SELECT id FROM sidemirror.tables WHERE database_id IN (TABLE gone));
+    DELETE FROM sidemirror.tables WHERE database_id IN (TABLE gone);
+    DELETE FROM sidemirror.database_states WHERE database_id IN (TABLE gone);
+    DELETE FROM sidemirror.database_schemas WHERE database_id IN (TABLE gone);
+    DELETE FROM sidemirror.databases WHERE source_id = source;
+    DELETE FROM sidemirror.runs WHERE source_id = source;
+    DELETE FROM sidemirror.sources WHERE id = source;
+END
+$$
+"""
+
+
 class Source:
     """`point` remembers what the databases held at each restore point, and `verify` rebuilds them all from the target."""
 
@@ -74,7 +97,7 @@ class Source:
         report = self.run(kind)
         assert report.run is not None
         self.points[report.run] = {
-            path.name: self.keep(path.name, report.run) for path in sorted(self.sqlite.iterdir()) if is_database(path)
+            path.name: self.keep(path.name, report.run) for path in sorted(self.sqlite.iterdir()) if path.suffix == ".db"
         }
         return report
 
@@ -120,6 +143,10 @@ class Source:
                 assert oracle.integrity(rebuilt[file]) == []
                 rebuilt[file].unlink()
 
+    def forget(self) -> None:
+        """Takes the source out of the target, so that thousands of sources do not pile up in one catalog."""
+        self.target.query(FORGET, self.name)
+
     def command(self, *arguments: str) -> list[str]:
         """The command line for one of the sidecar's commands, to be started in a process of its own."""
         return [sys.executable, "-m", "backup", *arguments]
@@ -138,10 +165,6 @@ def different_contents(
         for name in {*found, *recorded}
         if found.get(name) != recorded.get(name)
     }
-
-
-def is_database(path: Path) -> bool:
-    return path.suffix == ".db" and path.stat().st_size > 0
 
 
 @pytest.fixture

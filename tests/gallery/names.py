@@ -13,6 +13,8 @@ def _columns(*names: str) -> str:
     return ", ".join('"' + name.replace('"', '""') + '"' for name in names)
 
 
+ODD_COLUMNS = _columns("x y", "a'b", "c\\d", "e%s", "{f}", "tab\there", 'g"h')
+
 CASES: tuple[Case, ...] = (
     sql("Postgres keywords", 'CREATE TABLE "user" ("select" INTEGER PRIMARY KEY, "order", "table", "end", "all"); '
         'CREATE TABLE "table" (a); CREATE TABLE "pg_class" (relname); CREATE TABLE "public.t" (a); CREATE TABLE "values" (a); '
@@ -25,7 +27,7 @@ CASES: tuple[Case, ...] = (
         "INSERT INTO u VALUES ('a', x'00'); CREATE TABLE w (m, n, o, s, k, r, c, h, d, excluded);"
         "INSERT INTO w VALUES (1, 2, 3, 4, 5, 6, 7, 8, 9, 10);",
         "UPDATE t SET _exact = 'x'; UPDATE u SET _key = 'text'; INSERT INTO u VALUES ('b', 1); UPDATE w SET excluded = 1, n = 'x';"),
-    sql("quotes, spaces, backslashes and the like", f"CREATE TABLE \"a \"\"quoted\"\" name\" ({_columns('x y', 'a''b', 'c\\d', 'e%s', '{f}', 'tab\there', 'g"h')}); "
+    sql("quotes, spaces, backslashes and the like", f"CREATE TABLE \"a \"\"quoted\"\" name\" ({ODD_COLUMNS}); "
         "INSERT INTO \"a \"\"quoted\"\" name\" VALUES (1, x'00', 'a' || char(0), 4, 5, 6, 7); CREATE TABLE 'it''s' (a); "
         "INSERT INTO 'it''s' VALUES ('%s {} $1'); CREATE TABLE \"a.b\" (\"c.d\"); CREATE TABLE \"new\nline\" (\"\n\");"
         "INSERT INTO \"new\nline\" VALUES (x'ff');",

@@ -1,0 +1,50 @@
+"""Random databases through random changes: after each run mirror and source are equal, and so is every restore point."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from pathlib import Path
+
+from fix_schemas import Life, lives
+from fix_source import Source
+from fix_target import Target
+from hypothesis import given
+
+
+def _live(life: Life, target: Target) -> None:
+    folder = Path(tempfile.mkdtemp())
+    source = Source(folder / "source", target)
+    try:
+        for steps in life.days:
+            with source.database() as connection:
+                for step in steps:
+                    step.run(connection)
+            source.point("full" if life.full else "run")
+            if life.forgetful:
+                shutil.rmtree(source.state / "shadow", ignore_errors=True)
+        source.verify()
+    finally:
+        source.forget()
+        shutil.rmtree(folder)
+
+
+@given(life=lives())
+def test_every_restore_point_of_any_life_comes_back(life: Life, target: Target) -> None:
+    _live(life, target)
+
+
+@given(life=lives(max_days=6, schema_changes=False))
+def test_every_restore_point_of_a_life_of_many_row_changes_comes_back(life: Life, target: Target) -> None:
+    _live(life, target)
+
+
+@given(life=lives(encodings=("UTF-16le", "UTF-16be")))
+def test_every_restore_point_of_any_life_in_utf_16_comes_back(life: Life, target: Target) -> None:
+    _live(life, target)
+
+
+@given(life=lives(without_rowid=True))
+def test_every_restore_point_of_any_life_without_rowids_comes_back(life: Life, target: Target) -> None:
+    _live(life, target)
+
