@@ -6,6 +6,7 @@ from contextlib import closing
 from pathlib import Path
 
 from bench import data, measure, peer
+from bench.live import live
 from bench.measure import Figure, median, spread
 from bench.place import Place
 
@@ -21,10 +22,11 @@ def figures(place: Place, rounds: int, rows: int) -> list[Figure]:
     peer.write_copy_files(database, place.folder)
     runs: list[measure.Ran] = []
     copies: list[float] = []
-    for _ in range(rounds):
-        copies.append(_copy(place))
-        place.empty()
-        runs.append(measure.run(place.environ, "backup", "once"))
+    with live(database):
+        for _ in range(rounds):
+            copies.append(_copy(place))
+            place.empty()
+            runs.append(measure.run(place.environ, "backup", "once"))
     upserts = _upsert(place, database)
     own = [run.last_sync()[2] for run in runs]
     ratio = median([mine / limit for mine, limit in zip(own, copies, strict=True)])

@@ -5,6 +5,7 @@ from __future__ import annotations
 from contextlib import closing
 
 from bench import data, measure, peer
+from bench.live import live
 from bench.measure import Figure, median, spread
 from bench.place import Place
 from bench.wire import Wire, counted
@@ -20,10 +21,10 @@ def figures(place: Place, rounds: int, rows: int) -> list[Figure]:
     """Mirrors once; then each round changes rows and runs."""
     database = place.folder / "sqlite" / "bench.db"
     data.make(database, rows // 2)
-    measure.run(place.environ, "backup", "once")
     runs: list[measure.Ran] = []
     wires: list[tuple[int, int, int]] = []
-    with counted() as wire:
+    with live(database), counted() as wire:
+        measure.run(place.environ, "backup", "once")
         idle = _trips_of_nothing(place, wire)
         for _ in range(rounds):
             data.change(database, CHANGED)

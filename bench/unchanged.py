@@ -7,6 +7,7 @@ import time
 from backup.config import BackupSettings
 from backup.run import run
 from bench import data, measure
+from bench.live import live
 from bench.measure import Figure, median, spread
 from bench.place import Place
 from bench.wire import counted
@@ -22,14 +23,15 @@ def figures(place: Place, rounds: int, rows: int) -> list[Figure]:
     database = place.folder / "sqlite" / "bench.db"
     data.make(database, int(rows * MEGABYTES_95) // 2)
     megabytes = database.stat().st_size / 1e6
-    measure.run(place.environ, "backup", "once")
-    with counted() as wire:
-        _timed(settings.load(BackupSettings, wire.environ(place)), "run")
-        sent, received, trips = wire.sent, wire.received, wire.round_trips
-    direct = settings.load(BackupSettings, place.environ)
-    inside = [_timed(direct, "run") for _ in range(RUNS)]
-    full = [_timed(direct, "full") / 1000 for _ in range(rounds)]
-    whole = [measure.run(place.environ, "backup", "once").seconds * 1000 for _ in range(rounds)]
+    config = settings.load(BackupSettings, place.environ)
+    with live(database):
+        measure.run(place.environ, "backup", "once")
+        with counted() as wire:
+            _timed(settings.load(BackupSettings, wire.environ(place)), "run")
+            sent, received, trips = wire.sent, wire.received, wire.round_trips
+        inside = [_timed(config, "run") for _ in range(RUNS)]
+        full = [_timed(config, "full") / 1000 for _ in range(rounds)]
+        whole = [measure.run(place.environ, "backup", "once").seconds * 1000 for _ in range(rounds)]
     return [
         Figure(
             f"nothing changed in {megabytes:.0f} MB, a run in the sidecar",
