@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import sqlite3
 from pathlib import Path
+from urllib.parse import quote
 
 from psycopg2.extensions import cursor as Cursor
 
@@ -34,7 +35,7 @@ def rebuild(
     verified here: the caller compares its content hash. Raises SourceUnsupported when this SQLite cannot make an object.
     """
     schema = schema_without_data(database.schema_rows, database.pragmas)
-    connection = sqlite3.connect(f"file:{path}?mode=rwc", uri=True, isolation_level=None)
+    connection = sqlite3.connect(f"file:{quote(str(path))}?mode=rwc", uri=True, isolation_level=None)
     try:
         _prepare(connection, schema)
         prepare(connection)

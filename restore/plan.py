@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 from mirror.catalog import CatalogDatabase, CatalogDocument, State
 from mirror.errors import NoBackup, SourceLive
 from restore.live import in_use
+
+PATIENCE_SECONDS = 2.0
 
 
 @dataclass(frozen=True)
@@ -42,14 +46,12 @@ class Plan:
 
     def lines(self) -> list[str]:
         """The plan as a person reads it."""
-        width = max(len(path.name) for path in self.destinations)
-        lines = []
-        for step in self.databases:
-            what = f"{step.rows} rows in {len(step.database.tables)} tables"
-            lines.append(f"  {step.destination.name:<{width}}  {what}, {_fate(step.destination)}")
-        for document in self.documents:
-            lines.append(f"  {document.destination.name:<{width}}  document, {_fate(document.destination)}")
-        return lines
+        told = [
+            (step.database.file, f"{step.rows} rows in {len(step.database.tables)} tables", step.destination)
+            for step in self.databases
+        ] + [(step.document.file, "document", step.destination) for step in self.documents]
+        width = max(len(file) for file, _, _ in told)
+        return [f"  {file:<{width}}  {what}, {_fate(destination)}" for file, what, destination in told]
 
 
 def plan(state: State | None, source: str, sqlite_dir: Path, json_dir: Path) -> Plan:
@@ -67,14 +69,19 @@ def plan(state: State | None, source: str, sqlite_dir: Path, json_dir: Path) -> 
     )
 
 
-def refuse_if_live(plan: Plan) -> None:
-    """Raises SourceLive when one of the databases to replace is open in another process."""
-    live = [step.destination.name for step in plan.databases if in_use(step.destination)]
-    if live:
-        raise SourceLive(
-            f"the bot is running: it has {', '.join(live)} open",
-            "stop it, and then restore again: docker compose stop bot",
-        )
+def refuse_if_live(databases: Iterable[Path]) -> None:
+    """Raises SourceLive when one of the databases to replace is open in another process.
+
+    A reader of a moment, such as the sidecar taking its copy, is waited for.
+    """
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while live := [database.name for database in databases if in_use(database)]:
+        if time.monotonic() >= deadline:
+            raise SourceLive(
+                f"the bot is running: it has {', '.join(live)} open",
+                "stop it, and then restore again: docker compose stop bot",
+            )
+        time.sleep(0.1)
 
 
 def _fate(destination: Path) -> str:

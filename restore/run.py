@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import logging
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from uuid import UUID
@@ -17,8 +19,11 @@ from mirror.load_rows import Progress, no_progress
 from mirror.settings import Settings
 from mirror.target import connected, reading
 from restore import swap
+from restore.explain import explained
 from restore.plan import Plan, plan, refuse_if_live
 from restore.stage import stage_database, stage_document
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -35,26 +40,49 @@ def restore(
 ) -> Result:
     """Brings everything of the source back into its folders, as it was after `run` (None: the last one).
 
-    `confirm` raises Cancelled to stop. Raises SourceLive, NoBackup, NotVerified, RestoreError, and every TargetError;
-    then nothing in place was touched.
+    `confirm` raises Cancelled to stop. Raises RunInProgress, SourceLive, NoBackup, NotVerified, RestoreError, and every
+    TargetError; then nothing in place was touched.
     """
     installation = _installation(settings.state_dir)
-    swap.finish(_journal(settings))
+    journal = settings.sqlite_dir / swap.FOLDER / "restoring.json"
+    with explained(), swap.one_at_a_time(journal):
+        _finish_interrupted(journal)
+        return _restore(settings, run, installation, journal, confirm, progress)
+
+
+def _restore(
+    settings: Settings,
+    run: int | None,
+    installation: UUID,
+    journal: Path,
+    confirm: Callable[[Plan], None],
+    progress: Progress,
+) -> Result:
     with connected(settings) as connection:
         found = plan(_state(connection, settings, run), settings.source_name, settings.sqlite_dir, settings.json_dir)
-        refuse_if_live(found)
+        databases = [step.destination for step in found.databases]
+        refuse_if_live(databases)
         confirm(found)
         began = time.monotonic()
-        swap.clean_up(settings.sqlite_dir)
-        swap.clean_up(settings.json_dir)
         name = datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
         moves = _moves(settings, found, name)
-        _stage(connection, found, {move.destination: Path(move.staged) for move in moves}, progress)
-        refuse_if_live(found)
+        with _staging(settings):
+            _stage(connection, settings, found, {move.destination: Path(move.staged) for move in moves}, progress)
+            refuse_if_live(databases)
+            # Before the files are there: from now on, no other installation can write a mirror that they are not equal to.
+            holder.take(connection, settings.source_name, installation)
         in_the_way = any(path.exists() for path in found.destinations)
-        swap.swap(moves, _journal(settings))
-        holder.take(connection, settings.source_name, installation)
+        swap.swap(moves, journal)
     return Result(found, time.monotonic() - began, f"{swap.REPLACED}/{name}" if in_the_way else None)
+
+
+def _finish_interrupted(journal: Path) -> None:
+    """A restore that was cut off while it swapped files was asked for and verified; it ends before another one begins."""
+    moves = swap.unfinished(journal)
+    if moves:
+        log.info("An earlier restore was cut off; putting the last %d of its files into place", len(moves))
+        refuse_if_live([Path(move.destination) for move in moves])
+    swap.finish(journal)
 
 
 def restore_into(
@@ -62,17 +90,39 @@ def restore_into(
 ) -> Result:
     """Writes everything into another folder, below `sqlite` and `json`, and changes nothing else anywhere.
 
-    Raises RestoreError when a file is there already, and what `restore` raises.
+    Raises RestoreError when a file is there already, and what `restore` raises; then no file is there that was not before.
     """
-    with connected(settings) as connection:
+    with explained(), connected(settings) as connection:
         found = plan(_state(connection, settings, run), settings.source_name, folder / "sqlite", folder / "json")
         there = [str(path) for path in found.destinations if path.exists()]
         if there:
             raise RestoreError(f"{there[0]} is there already", "give an empty folder to --into")
         confirm(found)
         began = time.monotonic()
-        _stage(connection, found, {str(path): path for path in found.destinations}, progress)
+        staged = {str(path): path.with_name(f"{path.name}.unfinished") for path in found.destinations}
+        try:
+            _stage(connection, settings, found, staged, progress)
+        except BaseException:
+            for path in staged.values():
+                path.unlink(missing_ok=True)
+            raise
+        for destination, path in staged.items():
+            path.rename(destination)
     return Result(found, time.monotonic() - began, None)
+
+
+@contextmanager
+def _staging(settings: Settings) -> Iterator[None]:
+    """Nothing that was staged stays when the block fails: it could fill the disk that the bot needs."""
+    folders = (settings.sqlite_dir, settings.json_dir)
+    for folder in folders:
+        swap.clean_up(folder)
+    try:
+        yield
+    except BaseException:
+        for folder in folders:
+            swap.clean_up(folder)
+        raise
 
 
 def _state(connection: Connection, settings: Settings, run: int | None) -> catalog.State | None:
@@ -100,12 +150,22 @@ def _require_point(connection: Connection, settings: Settings, run: int) -> None
     raise NoBackup(f"there is no restore point {run}; the last one is {latest.last_run}", "see all with --list")
 
 
-def _stage(connection: Connection, found: Plan, staged: dict[str, Path], progress: Progress) -> None:
+def _stage(
+    connection: Connection, settings: Settings, found: Plan, staged: dict[str, Path], progress: Progress
+) -> None:
+    """All of the plan, from the target as it is at one instant: a run may have been made since the plan was shown."""
     with reading(connection) as cursor:
+        state = catalog.read_state(connection, settings.source_name, found.run)
+        if state is None:
+            raise NoBackup(
+                f"the backup of {settings.source_name} went away while it was being restored",
+                "somebody emptied the target; restore again when it is back",
+            )
+        now = replace(found, state=state)
         for step in found.databases:
-            stage_database(cursor, found, step, staged[str(step.destination)], progress)
+            stage_database(cursor, now, step, staged[str(step.destination)], progress)
         for document in found.documents:
-            stage_document(cursor, found, document, staged[str(document.destination)])
+            stage_document(cursor, now, document, staged[str(document.destination)])
 
 
 def _moves(settings: Settings, found: Plan, name: str) -> tuple[swap.Move, ...]:
@@ -118,10 +178,6 @@ def _moves(settings: Settings, found: Plan, name: str) -> tuple[swap.Move, ...]:
             staged = swap.staging_folder(root) / file
             moves.append(swap.Move(str(staged), str(destination), str(root / swap.REPLACED / name / file)))
     return tuple(moves)
-
-
-def _journal(settings: Settings) -> Path:
-    return settings.sqlite_dir / swap.FOLDER / "restoring.json"
 
 
 def _installation(state_dir: Path) -> UUID:

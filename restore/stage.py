@@ -54,11 +54,12 @@ def stage_document(cursor: Cursor, plan: Plan, step: DocumentStep, staged: Path)
         "SELECT bytes FROM sidemirror.document_contents WHERE source_id = %s AND sha256 = decode(%s, 'hex')",
         (plan.state.source_id, step.document.sha256),
     )
-    [(content,)] = cursor.fetchall()
-    data = bytes(content)
-    if hashlib.sha256(data).hexdigest() != step.document.sha256:
+    found = cursor.fetchall()
+    data = bytes(found[0][0]) if found else b""
+    if not found or hashlib.sha256(data).hexdigest() != step.document.sha256:
         raise NotVerified(
-            f"{step.document.file} in the target is not what was mirrored: its checksum differs",
+            f"{step.document.file} in the target is not what was mirrored: "
+            + ("its checksum differs" if found else "its content is gone"),
             "somebody changed it there; choose an older restore point with --run",
         )
     staged.parent.mkdir(parents=True, exist_ok=True)

@@ -1,0 +1,44 @@
+"""What the file system and SQLite say while files are staged, in our own words."""
+
+from __future__ import annotations
+
+import errno
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from mirror.errors import NotVerified, RestoreError
+
+
+@contextmanager
+def explained() -> Iterator[None]:
+    """Turns an OSError or a sqlite3.Error of the block into a RestoreError."""
+    try:
+        yield
+    except (sqlite3.IntegrityError, sqlite3.DataError) as error:
+        raise NotVerified(
+            f"a row in the target is not what was mirrored: SQLite says {error}",
+            "nothing in place was touched; somebody changed the mirror: choose an older restore point with --run, or run a "
+            "full backup from a machine that still has the data",
+        ) from error
+    except sqlite3.Error as error:
+        if getattr(error, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_FULL:
+            raise _no_room() from error
+        raise RestoreError(
+            f"SQLite cannot make the database: {error}", "nothing in place was touched; please report this"
+        ) from error
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+            raise _no_room() from error
+        raise RestoreError(
+            f"{error.filename or 'a file'}: {error.strerror or error}",
+            "run the restore as the bot's user (BOT_UID and BOT_GID), on folders that it can write to",
+        ) from error
+
+
+def _no_room() -> RestoreError:
+    return RestoreError(
+        "there is no room on the disk for the restored files",
+        "the old files are still in place; make room (twice the size of the data is needed while both are there), and "
+        "restore again",
+    )
