@@ -1,9 +1,10 @@
 # shellcheck shell=sh
 # The base of every image: pulled where a registry answers, otherwise made of Debian's packages.
 
-BASE_IMAGE=debian:trixie-slim
-
+# require_base_image [SUITE]
 require_base_image() {
+    SUITE=${1:-trixie}
+    BASE_IMAGE=debian:$SUITE-slim
     docker image inspect "$BASE_IMAGE" >/dev/null 2>&1 && return
     step "Fetching the base image $BASE_IMAGE"
     timeout 300 docker pull --quiet "$BASE_IMAGE" >/dev/null 2>&1 && return
@@ -31,7 +32,7 @@ bootstrap() {
         --dpkgopt='path-exclude=/usr/share/man/*' --dpkgopt='path-exclude=/usr/share/info/*' \
         --dpkgopt='path-exclude=/usr/share/locale/*' \
         --aptopt='Dir::Cache::pkgcache ""' --aptopt='Dir::Cache::srcpkgcache ""' \
-        trixie "$1"
+        "$SUITE" "$1"
     sources=$(cat)
     if [ -n "$sources" ]; then printf '%s\n' "$sources" | mmdebstrap "$@" -; else mmdebstrap "$@"; fi
 }
@@ -44,7 +45,7 @@ base_sources() {
         # shellcheck disable=SC2016
         site=$(apt-get indextargets --format '$(REPO_URI)' 'Created-By: Packages' 'Origin: Debian' \
             "Codename: $(host_codename)$suite" 2>/dev/null | head -n 1)
-        [ -z "$site" ] || echo "deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] $site trixie$suite main"
+        [ -z "$site" ] || echo "deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] $site $SUITE$suite main"
     done
 }
 

@@ -115,7 +115,7 @@ test_image() {
 in_test_image() {
     part=$1
     shift
-    docker run --rm --init --name "$TEST_PROJECT-$part" --label "$TEST_PROJECT" --read-only --cap-drop ALL \
+    docker run --rm --init --name "$TEST_PROJECT-test" --label "$TEST_PROJECT" --read-only --cap-drop ALL \
         --security-opt no-new-privileges --pids-limit 200 --tmpfs /tmp:exec --env HOME=/tmp --env CI="${CI:-}" \
         "$@" sidemirror/test:local pytest -p no:cacheprovider "tests/$part"
 }
@@ -124,13 +124,39 @@ integration() {
     export SIDEMIRROR_VOLUMES="$scratch/integration" STAND_IN_PORT=0 STAND_IN_POOLER_PORT=0
     mkdir -p "$SIDEMIRROR_VOLUMES"
     run_step "start a stand-in for the integration tests" docker compose -p "$TEST_PROJECT" up --build --detach --wait postgres || return
-    run_step "integration tests, inside the image" in_test_image integration --network "${TEST_PROJECT}_target" \
-        --volume "$SIDEMIRROR_VOLUMES/ca:/ca:ro" --volume "$SIDEMIRROR_VOLUMES/secrets/backup:/run/secrets:ro" \
-        --env SUPABASE_DB_HOST=postgres --env SUPABASE_DB_PORT=6543 --env SUPABASE_DB_SSLMODE=verify-full \
-        --env SUPABASE_DB_SSLROOTCERT=/ca/local.crt --env SUPABASE_DB_PASSWORD_FILE=/run/secrets/target_password ||
+    # shellcheck disable=SC2046 # the options are words
+    run_step "integration tests, inside the image" in_test_image integration $(stand_in_options 6543) ||
         last_lines -p "$TEST_PROJECT" logs --tail 60 --no-color
+    run_step "the gallery through a session pooler" gallery 5433
+    run_step "the gallery without a pooler" gallery 5432
     docker compose -p "$TEST_PROJECT" down --volumes --remove-orphans --timeout 5 >/dev/null 2>&1
+    postgres_15
     unset SIDEMIRROR_VOLUMES STAND_IN_PORT STAND_IN_POOLER_PORT
+}
+
+# The other Postgres that Supabase offers, in the three ways in which it is reached.
+postgres_15() {
+    export SIDEMIRROR_VOLUMES="$scratch/postgres15"
+    mkdir -p "$SIDEMIRROR_VOLUMES"
+    run_step "start a stand-in with Postgres 15" start_postgres_15 || return
+    for port in 6543 5433 5432; do run_step "Postgres 15: the gallery through port $port" gallery "$port"; done
+    docker compose -p "$TEST_PROJECT" down --volumes --remove-orphans --timeout 5 >/dev/null 2>&1
+}
+
+start_postgres_15() {
+    require_base_image bookworm &&
+        docker compose -p "$TEST_PROJECT" -f docker-compose.yml -f tests/postgres15.yml up --build --detach --wait postgres
+}
+
+# shellcheck disable=SC2046 # the options are words
+gallery() { in_test_image integration/test_gallery.py $(stand_in_options "$1"); }
+
+# stand_in_options PORT: how a container of the tests reaches the stand-in, as options of docker run.
+stand_in_options() {
+    printf '%s ' --network "${TEST_PROJECT}_target" --volume "$SIDEMIRROR_VOLUMES/ca:/ca:ro" \
+        --volume "$SIDEMIRROR_VOLUMES/secrets/backup:/run/secrets:ro" --env SUPABASE_DB_HOST=postgres \
+        --env "SUPABASE_DB_PORT=$1" --env SUPABASE_DB_SSLMODE=verify-full --env SUPABASE_DB_SSLROOTCERT=/ca/local.crt \
+        --env SUPABASE_DB_PASSWORD_FILE=/run/secrets/target_password
 }
 
 # --- stack: the running containers -------------------------------------------------------------------------------------
