@@ -26,8 +26,8 @@ from backup.state import installation, read_json, run_lock, write_atomically
 from backup.thin import thin
 from mirror import catalog, holder
 from mirror.catalog import CatalogDatabase, State
-from mirror.errors import SourceError
-from mirror.schema import Schema, read_schema, schema_without_data
+from mirror.errors import SourceError, SourceUnsupported
+from mirror.schema import Schema, read_schema, require_restorable, schema_without_data
 from mirror.target import connected
 
 
@@ -89,6 +89,7 @@ def run(settings: BackupSettings, kind: str) -> Report:
             _accepted(settings.state_dir),
             stack,
         )
+        _refuse_unnameable(work, files.unnameable)
         _look_at_databases(work, files.databases)
         _look_at_documents(work, files.documents)
         changes = ChangeSet(tuple(work.databases), tuple(work.removed), tuple(work.documents))
@@ -131,12 +132,28 @@ def _look_at_databases(work: _Work, files: tuple[str, ...]) -> None:
         try:
             _look_at_database(work, file, known, seen)
         except SourceError as error:
-            work.refusals.append(Refusal(file, error))
+            work.refusals.append(Refusal(file, _naming(file, error)))
     for known in work.state.databases if work.state else ():
         if known.file in work.accepted and known.file not in files:
             work.removed.append(known)
         elif known.file not in files:
             work.refusals.append(Refusal(known.file, guard.missing(known.file)))
+
+
+def _refuse_unnameable(work: _Work, files: tuple[str, ...]) -> None:
+    for file in files:
+        error = SourceUnsupported(
+            f"the name of {file} is not UTF-8, so Postgres cannot hold it",
+            "give the file another name; all others go on",
+        )
+        work.refusals.append(Refusal(file, error))
+
+
+def _naming(file: str, error: SourceError) -> SourceError:
+    """The error with the file's name in it: what is deep in a database knows the table only."""
+    if Path(file).name in error.what:
+        return error
+    return type(error)(f"{file}: {error.what}", error.hint)
 
 
 def _look_at_database(work: _Work, file: str, known: CatalogDatabase | None, seen: str) -> None:
@@ -149,6 +166,8 @@ def _look_at_database(work: _Work, file: str, known: CatalogDatabase | None, see
             return  # a file that the bot has made and not written to yet
         if known is not None and not work.shadows.has(known):
             known = work.shadows.rebuild(work.connection, known, work.state.last_run if work.state else 0)
+        if known is None or known.schema_rows != schema.rows:
+            require_restorable(schema)
         shadow_schema = schema_without_data(known.schema_rows, known.pragmas) if known else None
         pair = Pair(path, schema, work.shadows.path(file, known.token) if known else None, shadow_schema)
         work.open.callback(pair.close)

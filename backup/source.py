@@ -19,18 +19,33 @@ OUR_FOLDERS = frozenset({"replaced", ".sidemirror"})
 
 @dataclass(frozen=True)
 class SourceFiles:
-    """Paths below the two folders, sorted; as the catalog names them."""
+    """Paths below the two folders, sorted; as the catalog names them.
+
+    `unnameable`: those whose names are not UTF-8, in a form that can be shown.
+    """
 
     databases: tuple[str, ...]
     documents: tuple[str, ...]
+    unnameable: tuple[str, ...] = ()
 
 
 def find(sqlite_dir: Path, json_dir: Path) -> SourceFiles:
     """The files of the source. Raises SourceMissing or SourceUnreadable for a folder that cannot be looked into."""
+    databases = [name for name, path in _files(sqlite_dir, "SQLITE_DIR") if is_database(path)]
+    documents = [name for name, path in _files(json_dir, "JSON_DIR") if path.suffix == ".json"]
     return SourceFiles(
-        tuple(name for name, path in _files(sqlite_dir, "SQLITE_DIR") if is_database(path)),
-        tuple(name for name, path in _files(json_dir, "JSON_DIR") if path.suffix == ".json"),
+        tuple(name for name in databases if _utf8(name)),
+        tuple(name for name in documents if _utf8(name)),
+        tuple(os.fsencode(name).decode(errors="backslashreplace") for name in databases + documents if not _utf8(name)),
     )
+
+
+def _utf8(name: str) -> bool:
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def is_database(path: Path) -> bool:

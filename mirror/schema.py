@@ -155,6 +155,17 @@ def schema_without_data(rows: tuple[SchemaRow, ...], pragmas: Pragmas) -> Schema
         connection.close()
 
 
+def require_restorable(schema: Schema) -> None:
+    """Raises SourceUnsupported, naming the object, for a schema that could be mirrored but not be made again."""
+    connection = sqlite3.connect(":memory:", isolation_level=None)
+    try:
+        connection.execute(f"PRAGMA encoding = {quote_sqlite(schema.pragmas.encoding)}")
+        for kind in ("table", "index", "view", "trigger"):
+            write_schema_rows(connection, tuple(row for row in schema.rows if row.type == kind))
+    finally:
+        connection.close()
+
+
 def write_schema_rows(connection: sqlite3.Connection, rows: tuple[SchemaRow, ...]) -> None:
     """Makes the objects of these rows in main, verbatim.
 

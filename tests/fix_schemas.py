@@ -9,7 +9,20 @@ from typing import Any
 from gallery.values import BLOBS, INTEGERS, INVALID, NUL_TEXTS, REALS, TEXTS
 from hypothesis import strategies as st
 
-TYPES = ["", "INTEGER", "INT", "REAL", "TEXT", "BLOB", "BOOLEAN", "NUMERIC", "DECIMAL(9,2)", "DATETIME", "VARCHAR(5)", "DOUBLE"]
+TYPES = [
+    "",
+    "INTEGER",
+    "INT",
+    "REAL",
+    "TEXT",
+    "BLOB",
+    "BOOLEAN",
+    "NUMERIC",
+    "DECIMAL(9,2)",
+    "DATETIME",
+    "VARCHAR(5)",
+    "DOUBLE",
+]
 STRICT_TYPES = ["INTEGER", "INT", "REAL", "TEXT", "BLOB", "ANY"]
 COLLATIONS = ["", " COLLATE NOCASE", " COLLATE RTRIM", " COLLATE BINARY"]
 TABLES = ["t", "user", "Table Two", "m", "t_pkey", "d"]
@@ -29,7 +42,9 @@ values = st.one_of(
     st.binary(max_size=4),
     st.sampled_from([bytes(raw) for raw in INVALID]).map(lambda raw: ("raw", raw)),
 )
-few = st.one_of(st.none(), st.integers(0, 4), st.sampled_from(["a", "A", "a ", "b", 1.0, 0.5, -0.0, "", b"a", "a\0", float("inf")]))
+few = st.one_of(
+    st.none(), st.integers(0, 4), st.sampled_from(["a", "A", "a ", "b", 1.0, 0.5, -0.0, "", b"a", "a\0", float("inf")])
+)
 
 
 @dataclass(frozen=True)
@@ -108,7 +123,9 @@ def created(draw: st.DrawFn, table: str, without_rowid: bool) -> str:
         columns.append(f"PRIMARY KEY ({', '.join(quoted(n) + draw(st.sampled_from(COLLATIONS)) for n in key)})")
     if draw(st.integers(0, 4)) == 0:
         expression = f"{quoted(names[0])} || 'x'"
-        columns.insert(0, f"g{' ANY' if 'strict' in kind else ''} AS ({expression}) {draw(st.sampled_from(['STORED', 'VIRTUAL']))}")
+        columns.insert(
+            0, f"g{' ANY' if 'strict' in kind else ''} AS ({expression}) {draw(st.sampled_from(['STORED', 'VIRTUAL']))}"
+        )
     options = ", ".join(
         option for option, wanted in (("STRICT", "strict" in kind), ("WITHOUT ROWID", without_rowid)) if wanted
     )
@@ -127,7 +144,9 @@ def inserts(draw: st.DrawFn) -> list[Step]:
 
 @st.composite
 def row_change(draw: st.DrawFn) -> list[Step]:
-    kind = draw(st.sampled_from(["insert", "insert", "update", "update", "few", "key", "rowid", "delete", "delete", "all"]))
+    kind = draw(
+        st.sampled_from(["insert", "insert", "update", "update", "few", "key", "rowid", "delete", "delete", "all"])
+    )
     if kind == "insert":
         return draw(inserts())
     modulus, places, table = draw(st.integers(1, 3)), draw(positions), draw(st.integers(0, 3))
@@ -154,7 +173,11 @@ def row_change(draw: st.DrawFn) -> list[Step]:
 def schema_change(draw: st.DrawFn, without_rowid: bool) -> list[Step]:
     new, column = draw(st.sampled_from(TABLES)), quoted(draw(st.sampled_from(COLUMNS)))
     default = draw(st.sampled_from(["", "", " DEFAULT 5", " DEFAULT 'x'", " DEFAULT 1.5", " DEFAULT '7'"]))
-    kind = draw(st.sampled_from(["add", "add", "drop column", "rename column", "rename", "drop", "create", "index", "vacuum", "pragma"]))
+    kind = draw(
+        st.sampled_from(
+            ["add", "add", "drop column", "rename column", "rename", "drop", "create", "index", "vacuum", "pragma"]
+        )
+    )
     statement = {
         "add": f"ALTER TABLE {{table}} ADD COLUMN {column} {draw(st.sampled_from(TYPES))}{default}",
         "drop column": "ALTER TABLE {table} DROP COLUMN {a}",

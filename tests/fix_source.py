@@ -97,7 +97,9 @@ class Source:
         report = self.run(kind)
         assert report.run is not None
         self.points[report.run] = {
-            path.name: self.keep(path.name, report.run) for path in sorted(self.sqlite.iterdir()) if path.suffix == ".db"
+            path.name: self.keep(path.name, report.run)
+            for path in sorted(self.sqlite.iterdir())
+            if path.suffix == ".db"
         }
         return report
 

@@ -47,4 +47,3 @@ def test_every_restore_point_of_any_life_in_utf_16_comes_back(life: Life, target
 @given(life=lives(without_rowid=True))
 def test_every_restore_point_of_any_life_without_rowids_comes_back(life: Life, target: Target) -> None:
     _live(life, target)
-

@@ -182,7 +182,9 @@ def test_a_hand_edited_mirror_is_repaired_once_the_shadow_is_lost(source: Source
     source.point()
     [database] = source.read_state().databases
     schema = database.schema_name
-    source.target.query(f"UPDATE {schema}.t SET a = 'by hand' WHERE id = 1; DELETE FROM {schema}.k; INSERT INTO {schema}.n VALUES ('more', 77)")
+    source.target.query(
+        f"UPDATE {schema}.t SET a = 'by hand' WHERE id = 1; DELETE FROM {schema}.k; INSERT INTO {schema}.n VALUES ('more', 77)"
+    )
     for shadow in source.state.rglob("*.sqlite"):
         shadow.unlink()
 
