@@ -21,6 +21,7 @@ from backup.status import limit_seconds
 from backup.status import status as find_status
 from backup.status_view import show
 from mirror import holder, settings
+from mirror.catalog import read_state
 from mirror.errors import RunInProgress, SidemirrorError
 from mirror.target import connected
 
@@ -99,6 +100,11 @@ def accept(files: tuple[str, ...]) -> None:
 def take_over(yes: bool) -> None:
     config = settings.load(BackupSettings)
     with connected(config) as connection:
+        if read_state(connection, config.source_name) is None:
+            click.echo(
+                f"The target knows no source {config.source_name}: the first run makes this installation the holder."
+            )
+            return
         if not yes:
             click.confirm(
                 f"Take {config.source_name} over? The other installation is refused from then on.", abort=True

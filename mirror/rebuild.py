@@ -14,7 +14,7 @@ from urllib.parse import quote
 from psycopg2.extensions import cursor as Cursor
 
 from mirror.catalog import CatalogDatabase
-from mirror.errors import SourceUnsupported
+from mirror.errors import NotVerified, SourceUnsupported
 from mirror.load_rows import Progress, load, no_progress, prepare
 from mirror.names import quote_sqlite
 from mirror.relation import rows_at
@@ -32,7 +32,8 @@ def rebuild(
     """Writes the database as it stood after `run` to a new file, and syncs it to disk.
 
     The cursor is inside a transaction that sees one instant (target.reading). The file must not exist. Nothing is
-    verified here: the caller compares its content hash. Raises SourceUnsupported when this SQLite cannot make an object.
+    verified here: the caller compares its content hash. Raises SourceUnsupported when this SQLite cannot make an object,
+    NotVerified for a row that cannot have come from a SQLite file.
     """
     schema = schema_without_data(database.schema_rows, database.pragmas)
     connection = sqlite3.connect(f"file:{quote(str(path))}?mode=rwc", uri=True, isolation_level=None)
@@ -52,7 +53,13 @@ def rebuild(
             if table.name.startswith("sqlite_"):
                 connection.execute(f"DELETE FROM {quote_sqlite(table.name)}")
             rows = rows_at(catalog_table, database.schema_name, run, last_run)
-            load(connection, cursor, table, catalog_table.mirror, rows, progress)
+            try:
+                load(connection, cursor, table, catalog_table.mirror, rows, progress)
+            except (sqlite3.IntegrityError, sqlite3.DataError, ValueError, TypeError, AttributeError) as error:
+                raise NotVerified(
+                    f"a row of table {table.name} of {database.file} in the target is not what was mirrored ({error})",
+                    "somebody changed it there; undo that, or choose an older restore point with --run",
+                ) from error
         write_schema_rows(connection, _after_rows(schema))
         connection.execute("COMMIT")
         _finish(connection, schema)

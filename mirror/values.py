@@ -255,4 +255,6 @@ def _exact_value(value: dict[str, Any]) -> Value:
         return RawText(bytes.fromhex(content))
     if kind == "real":
         return float(content)
-    return content  # type: ignore[no-any-return]  # integer and text are what JSON says
+    if (kind, type(content)) not in (("integer", int), ("text", str)):
+        raise ValueError(f"{kind} is not a class, or this is not a value of it")
+    return content  # type: ignore[no-any-return]

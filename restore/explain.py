@@ -7,7 +7,7 @@ import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from mirror.errors import NotVerified, RestoreError
+from mirror.errors import RestoreError
 
 
 @contextmanager
@@ -15,12 +15,6 @@ def explained() -> Iterator[None]:
     """Turns an OSError or a sqlite3.Error of the block into a RestoreError."""
     try:
         yield
-    except (sqlite3.IntegrityError, sqlite3.DataError) as error:
-        raise NotVerified(
-            f"a row in the target is not what was mirrored: SQLite says {error}",
-            "nothing in place was touched; somebody changed the mirror: choose an older restore point with --run, or run a "
-            "full backup from a machine that still has the data",
-        ) from error
     except sqlite3.Error as error:
         if getattr(error, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_FULL:
             raise _no_room() from error
