@@ -78,7 +78,7 @@ def run(settings: BackupSettings, kind: str) -> Report:
     with run_lock(settings.state_dir), connected(settings) as connection, ExitStack() as stack:
         looked_at = datetime.now(UTC)
         identity = RunIdentity(settings.source_name, installation(settings.state_dir), uuid4(), kind, looked_at)
-        files = source.find(settings.sqlite_dir, settings.json_dir)
+        files = source.find(settings.sqlite_dir, settings.json_dir, settings.json_glob)
         state = _known_state(connection, identity)
         work = _Work(
             settings,
@@ -96,6 +96,8 @@ def run(settings: BackupSettings, kind: str) -> Report:
         counts = Counts()
         if not changes.empty:
             counts = apply(connection, state, identity, changes, lambda: _make_durable(work))
+        elif state:
+            catalog.require_private(connection)
         work.committed = True
         _remember(work, files.databases)
         if work.full:

@@ -110,6 +110,12 @@ def install(connection: Connection) -> None:
         cursor.execute("COMMIT")
 
 
+def require_private(connection: Connection) -> None:
+    """Ends in TargetExposed (through target.translated) when a role of the Data API can reach what is mirrored."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT sidemirror.assert_private()")
+
+
 def schema_to_json(rows: tuple[SchemaRow, ...], pragmas: Pragmas) -> str:
     """What database_schemas keeps."""
     return json.dumps({"rows": [asdict(row) for row in rows], "pragmas": asdict(pragmas)})

@@ -64,7 +64,7 @@ _BY_WORDS: tuple[tuple[tuple[str, ...], type[TargetError], str, str], ...] = (
         "not tried again by itself, because two wrong passwords ban this address for 30 minutes",
     ),
     (
-        ("Tenant or user not found", "tenant/user"),
+        ("Tenant or user not found", "tenant/user", "no such user"),
         TargetLogin,
         "the pooler at {host} does not know the user {user}",
         "copy host and user from Connect, Session pooler: the user ends in .<project ref>, and the host names your "
@@ -229,6 +229,11 @@ def _by_sqlstate(error: psycopg2.Error, code: str, facts: dict[str, object]) -> 
         return TargetRefused(
             f"{facts['user']} may not do this at {where}: {error.diag.message_primary}",
             "connect as the user postgres (Supabase: postgres.<project ref>)",
+        )
+    if code == "2BP01":
+        return TargetRefused(
+            f"something of yours at {where} hangs on a mirrored table that changes: {error.diag.message_detail}",
+            "drop it and make it again after the run; views over a mirror belong into a schema of their own",
         )
     if code == "57014":
         return TargetUnreachable(f"{where} ended the statement: it took longer than its limit", "it is tried again")

@@ -41,6 +41,9 @@ BEGIN
     DELETE FROM sidemirror.database_states WHERE database_id IN (TABLE gone);
     DELETE FROM sidemirror.database_schemas WHERE database_id IN (TABLE gone);
     DELETE FROM sidemirror.databases WHERE source_id = source;
+    DELETE FROM sidemirror.document_states WHERE document_id IN (SELECT id FROM sidemirror.documents WHERE source_id = source);
+    DELETE FROM sidemirror.documents WHERE source_id = source;
+    DELETE FROM sidemirror.document_contents WHERE source_id = source;
     DELETE FROM sidemirror.runs WHERE source_id = source;
     DELETE FROM sidemirror.sources WHERE id = source;
 END
