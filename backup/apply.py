@@ -144,10 +144,11 @@ def _apply_document(script: Script, change: DocumentChange, source: str, run: in
     if document is not None:
         sha256, mode, mtime_ns = Binary(bytes.fromhex(document.sha256)), document.mode, document.mtime_ns
         script.add(
-            "INSERT INTO sidemirror.document_contents (source_id, sha256, bytes, body) "
-            "SELECT {source}, {}, b.bytes, sidemirror.try_jsonb(b.bytes) FROM (VALUES ({}::bytea)) AS b(bytes) "
+            "INSERT INTO sidemirror.document_contents (source_id, sha256, bytes, body, body_why_not) "
+            "SELECT {source}, {}, b.bytes, CASE WHEN b.why_not IS NULL THEN j.body END, COALESCE(b.why_not, j.why_not) "
+            "FROM (VALUES ({}::bytea, {}::text)) AS b(bytes, why_not), sidemirror.try_jsonb(b.bytes) AS j "
             "ON CONFLICT DO NOTHING",
-            sha256, Binary(document.content), source=source_id,
+            sha256, Binary(document.content), document.unqueryable, source=source_id,
         )  # fmt: skip
     script.add(
         "INSERT INTO sidemirror.document_states (document_id, run, sha256, mode, mtime_ns) "

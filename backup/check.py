@@ -50,7 +50,7 @@ def _finding(subject: str, look: Callable[[], str]) -> Finding:
 
 
 def _source(settings: BackupSettings) -> str:
-    files = source.find(settings.sqlite_dir, settings.json_dir)
+    files = source.find(settings.sqlite_dir, settings.json_dir, settings.json_glob)
     if not files.databases and not files.documents:
         raise SourceError(
             f"there is no database in {settings.sqlite_dir} and no document in {settings.json_dir}",

@@ -5,7 +5,8 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, ByteSize
+from pathspec import GitIgnoreSpec
+from pydantic import BeforeValidator, ByteSize, InstanceOf
 
 from mirror.retention import Rule, parse_rules
 from mirror.settings import Duration, Settings
@@ -24,7 +25,18 @@ def _share(value: Any) -> Any:
     return int(number) / 100
 
 
+def _patterns(value: Any) -> GitIgnoreSpec:
+    return (
+        value if isinstance(value, GitIgnoreSpec) else GitIgnoreSpec.from_lines(str(value).replace(" ", "").split(","))
+    )
+
+
+# The five-layer store's own copies (services/bot/bot_modules) are left out: they are local layers of the same document.
+_JSON_GLOB = "*.json,!backups/**,!*.emergency.json"
+
+
 class BackupSettings(Settings):
+    json_glob: Annotated[GitIgnoreSpec, BeforeValidator(_patterns), InstanceOf[GitIgnoreSpec]] = _patterns(_JSON_GLOB)
     backup_every: Duration = timedelta(hours=6)
     guard_shrink: Annotated[float | None, BeforeValidator(_share)] = 0.5
     target_size_limit: ByteSize = ByteSize(500_000_000)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,6 +22,7 @@ class Document:
     file: str
     content: bytes
     sha256: str
+    unqueryable: str | None  # why jsonb would not hold all of it
     mode: int
     mtime_ns: int
 
@@ -52,11 +54,31 @@ def _read(folder: Path, file: str) -> Document:
             f"{file} cannot be read: {error.strerror}",
             "run the sidecar as the bot's user (BOT_UID and BOT_GID)",
         ) from error
+    repeated: set[str] = set()
     try:
-        json.loads(content)
-    except (ValueError, RecursionError) as error:
+        json.loads(content, object_pairs_hook=lambda pairs: _object(pairs, repeated), parse_int=len, parse_float=len)
+    except RecursionError:
+        return _document(file, content, stat, "it is nested too deeply to be checked")
+    except ValueError as error:
         raise SourceCorrupt(
             f"{file} is not valid JSON: {error}",
             "its last good version stays in the mirror; look at the file",
         ) from None
-    return Document(file, content, hashlib.sha256(content).hexdigest(), stat.st_mode & 0o7777, stat.st_mtime_ns)
+    return _document(file, content, stat, _why_not(repeated))
+
+
+def _document(file: str, content: bytes, stat: os.stat_result, unqueryable: str | None) -> Document:
+    digest = hashlib.sha256(content).hexdigest()
+    return Document(file, content, digest, unqueryable, stat.st_mode & 0o7777, stat.st_mtime_ns)
+
+
+def _object(pairs: list[tuple[str, object]], repeated: set[str]) -> None:
+    """Notes the keys that one object has twice; the object itself is not needed."""
+    if len({key for key, _ in pairs}) < len(pairs):
+        keys = [key for key, _ in pairs]
+        repeated.update(key for key in keys if keys.count(key) > 1)
+
+
+def _why_not(repeated: set[str]) -> str | None:
+    """jsonb keeps only the last of equal keys, which would be a different document."""
+    return f"an object has a key twice: {', '.join(sorted(repeated)[:5])}" if repeated else None

@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from pathspec import GitIgnoreSpec
+
 from mirror.errors import SourceMissing, SourceUnreadable
 
 MAGIC = b"SQLite format 3\0"  # https://www.sqlite.org/fileformat2.html#the_database_header
@@ -29,10 +31,13 @@ class SourceFiles:
     unnameable: tuple[str, ...] = ()
 
 
-def find(sqlite_dir: Path, json_dir: Path) -> SourceFiles:
-    """The files of the source. Raises SourceMissing or SourceUnreadable for a folder that cannot be looked into."""
+def find(sqlite_dir: Path, json_dir: Path, json_glob: GitIgnoreSpec) -> SourceFiles:
+    """The files of the source; a file of the JSON folder is a document if `json_glob` matches it.
+
+    Raises SourceMissing or SourceUnreadable for a folder that cannot be looked into.
+    """
     databases = [name for name, path in _files(sqlite_dir, "SQLITE_DIR") if is_database(path)]
-    documents = [name for name, path in _files(json_dir, "JSON_DIR") if path.suffix == ".json"]
+    documents = [name for name, path in _files(json_dir, "JSON_DIR") if json_glob.match_file(name)]
     return SourceFiles(
         tuple(name for name in databases if _utf8(name)),
         tuple(name for name in documents if _utf8(name)),

@@ -128,7 +128,7 @@ def _mirror_rows(connection: Connection, database: CatalogDatabase) -> int:
 
 def _files(settings: BackupSettings, state: State | None, counts: dict[str, int]) -> tuple[FileStatus, ...]:
     try:
-        here = source.find(settings.sqlite_dir, settings.json_dir)
+        here = source.find(settings.sqlite_dir, settings.json_dir, settings.json_glob)
     except SidemirrorError:
         here = source.SourceFiles((), ())
     databases = sorted({*here.databases, *counts})

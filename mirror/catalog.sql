@@ -102,7 +102,8 @@ CREATE TABLE sidemirror.document_contents (
     source_id integer NOT NULL REFERENCES sidemirror.sources,
     sha256    bytea NOT NULL,
     bytes     bytea NOT NULL,
-    body      jsonb,                        -- the same, to query; NULL where jsonb cannot hold it
+    body      jsonb,                        -- the same, to query; NULL where jsonb cannot hold it,
+    body_why_not text,                      -- and then why not
     PRIMARY KEY (source_id, sha256)
 );
 CREATE TABLE sidemirror.document_states (
@@ -115,7 +116,7 @@ CREATE TABLE sidemirror.document_states (
 );
 
 CREATE VIEW sidemirror.documents_now AS
-SELECT s.name AS source, d.file, c.body, c.bytes, st.run
+SELECT s.name AS source, d.file, c.body, c.body_why_not, c.bytes, st.run
 FROM sidemirror.documents AS d
 JOIN sidemirror.sources AS s ON s.id = d.source_id
 JOIN LATERAL (
@@ -327,13 +328,13 @@ BEGIN
 END
 $$;
 
--- A document's text as jsonb, or NULL where jsonb cannot hold it (a NUL, a number that is too large, too deep).
-CREATE FUNCTION sidemirror.try_jsonb(document bytea) RETURNS jsonb
+-- A document's text as jsonb; or why jsonb cannot hold it (a NUL, a number that is too large, too deep).
+CREATE FUNCTION sidemirror.try_jsonb(document bytea, OUT body jsonb, OUT why_not text)
 LANGUAGE plpgsql STABLE SET search_path = '' AS $$
 BEGIN
-    RETURN pg_catalog.convert_from(document, 'UTF8')::jsonb;
+    body := pg_catalog.convert_from(document, 'UTF8')::jsonb;
 EXCEPTION WHEN OTHERS THEN
-    RETURN NULL;
+    why_not := SQLERRM;
 END
 $$;
 
