@@ -19,7 +19,7 @@ def explained() -> Iterator[None]:
         if getattr(error, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_FULL:
             raise _no_room() from error
         raise RestoreError(
-            f"SQLite cannot make the database: {error}", "nothing in place was touched; please report this"
+            f"SQLite cannot make the database: {error}", "nothing in place was touched; is the disk full, or damaged?"
         ) from error
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):

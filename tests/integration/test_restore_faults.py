@@ -1,0 +1,246 @@
+"""Restores that are cut off: killed at every step, a full disk, a lost target, two at once."""
+
+from __future__ import annotations
+
+import os
+import random
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from fix_source import Source
+from restoring import another_process, content, fill_all, fingerprint, poll, restore, restored
+from wire import wire
+
+# Ends the process, as a power cut would, before the Nth change that it makes to the file system.
+KILLED_BEFORE = """
+import os, runpy, signal, sys
+left = int(sys.argv.pop(1))
+CHANGES = {"os.rename", "os.link", "os.remove", "os.mkdir", "os.rmdir", "os.chmod", "os.utime", "sqlite3.connect"}
+armed = False
+def hook(event, arguments):
+    global left, armed
+    opens_to_write = event == "open" and isinstance(arguments[1], str) and set(arguments[1]) & set("wax+")
+    if event == "socket.connect" or event == "sqlite3.connect" and "staged" in str(arguments[0]):
+        armed = True
+    if armed and (event in CHANGES or opens_to_write):
+        left -= 1
+        if left < 0:
+            os.kill(os.getpid(), signal.SIGKILL)
+sys.addaudithook(hook)
+sys.argv[0] = "restore"
+runpy.run_module("restore", run_name="__main__")
+"""
+
+# The same, before a file comes to this place.
+KILLED_BEFORE_RENAME = """
+import os, runpy, signal, sys
+place = sys.argv.pop(1)
+def hook(event, arguments):
+    if event == "os.rename" and os.fspath(arguments[1]) == place:
+        os.kill(os.getpid(), signal.SIGKILL)
+sys.addaudithook(hook)
+sys.argv[0] = "restore"
+runpy.run_module("restore", run_name="__main__")
+"""
+
+
+def killed(source: Source, script: str, argument: object) -> bool:
+    """Whether the restore was killed before it came to its end."""
+    result = subprocess.run(
+        [sys.executable, "-c", script, str(argument), "--yes"],
+        env=source.process_environ,
+        capture_output=True,
+        text=True,
+    )
+    assert result.returncode in (-9, 0), result.stderr
+    return result.returncode == -9
+
+
+def two_states(source: Source, tmp_path: Path) -> tuple[dict[str, Any], dict[str, Any]]:
+    """What is in place (with a -wal of a killed bot), and what the target brings back instead."""
+    fill_all(source)
+    source.run()
+    new = content(source, tmp_path / "new")
+    make_old(source)
+    return content(source, tmp_path / "old"), new
+
+
+def make_old(source: Source) -> None:
+    with another_process(
+        source.sqlite / "sub" / "wal.db", "PRAGMA wal_autocheckpoint = 0", "UPDATE t SET a = 'old'", "DELETE FROM k"
+    ):
+        pass
+    source.write("UPDATE t SET a = 'old'")
+    (source.json / "data.json").write_bytes(b'"old"')
+    (source.json / "sub" / "more.json").write_bytes(b'"old"')
+
+
+def assert_each_is_old_or_new(found: dict[str, Any], old: dict[str, Any], new: dict[str, Any]) -> None:
+    assert found.keys() == old.keys() == new.keys()
+    assert [name for name in found if found[name] not in (old[name], new[name])] == []
+
+
+def test_killed_before_any_of_its_steps_each_file_is_the_old_or_the_new_one(source: Source, tmp_path: Path) -> None:
+    old, new = two_states(source, tmp_path)
+    step, mixed, cut_off = 0, 0, True
+    while cut_off:
+        cut_off = killed(source, KILLED_BEFORE, step)
+        found = content(source, tmp_path / f"step {step}")
+        assert_each_is_old_or_new(found, old, new)
+        mixed += found not in (old, new)
+        if cut_off and found != old:
+            restored(source, "--yes")
+            assert content(source, tmp_path / f"again {step}") == new
+            make_old(source)
+        step += 1
+    assert found == new
+    assert step > 40, "the hook saw the restore's steps"
+    assert mixed > 3, "some of them are between the first file and the last"
+
+
+def test_killed_at_random_moments_each_file_is_the_old_or_the_new_one(source: Source, tmp_path: Path) -> None:
+    old, new = two_states(source, tmp_path)
+    began = time.monotonic()
+    restored(source, "--yes")
+    length = time.monotonic() - began
+    make_old(source)
+    chance = random.Random(20261122)
+    for attempt in range(20):
+        process = subprocess.Popen(
+            [sys.executable, "-m", "restore", "--yes"],
+            env=source.process_environ,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        try:
+            process.wait(timeout=length * chance.uniform(0.3, 1.1))
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+        assert_each_is_old_or_new(content(source, tmp_path / str(attempt)), old, new)
+    restored(source, "--yes")
+    assert content(source, tmp_path / "end") == new
+
+
+def test_what_the_bot_wrote_after_a_cut_off_restore_is_kept_as_well(source: Source, tmp_path: Path) -> None:
+    two_states(source, tmp_path)
+    data = source.json / "data.json"
+    assert killed(source, KILLED_BEFORE_RENAME, data)
+    assert data.read_bytes() == b'"old"'
+    written = data.with_suffix(".new")
+    written.write_bytes(b'"written after the crash"')
+    written.rename(data)
+    told = restored(source, "--yes").stdout
+    assert "An earlier restore was cut off" in told
+    found = {path.read_bytes() for path in source.json.glob("replaced/*/data.json*")}
+    assert {b'"old"', b'"written after the crash"'} <= found
+
+
+def test_a_cut_off_restore_is_not_finished_under_a_running_bot(source: Source, tmp_path: Path) -> None:
+    _, new = two_states(source, tmp_path)
+    assert killed(source, KILLED_BEFORE_RENAME, source.sqlite / "bot.db")
+    with another_process(source.sqlite / "bot.db", "BEGIN IMMEDIATE"):
+        before = fingerprint(source)
+        result = restore(source, "--yes")
+        assert (result.returncode, fingerprint(source)) == (10, before)
+    restored(source, "--yes")
+    assert content(source, tmp_path / "after") == new
+
+
+def test_a_cut_off_restore_is_finished_even_without_the_target(source: Source, tmp_path: Path) -> None:
+    _, new = two_states(source, tmp_path)
+    assert killed(source, KILLED_BEFORE_RENAME, source.sqlite / "bot.db")
+    result = restore(source, "--yes", SUPABASE_DB_PORT="9")
+    assert result.returncode == 4, result.stderr
+    assert content(source, tmp_path / "after") == new
+
+
+def test_the_target_lost_in_mid_restore_ends_with_4_and_nothing_is_touched(source: Source, tmp_path: Path) -> None:
+    fill_all(source)
+    with source.database() as connection:
+        connection.execute("CREATE TABLE big (a)")
+        connection.executemany("INSERT INTO big VALUES (?)", [(bytes([n]) * 200_000,) for n in range(60)])
+    source.run()
+    before = fingerprint(source)
+    with wire(source) as cable:
+        cable.cut_after = 3_000_000
+        result = restore(source, "--yes", **cable.environ)
+    assert result.returncode == 4, result.stderr
+    assert "Try: " in result.stderr
+    assert "Traceback" not in result.stderr
+    assert fingerprint(source) == before
+    assert not list((source.sqlite / ".sidemirror").rglob("*.db*")), "what was staged is gone"
+    restored(source, "--yes")
+
+
+@pytest.fixture
+def small_disk() -> Iterator[Path]:
+    """A folder on the container's own small tmpfs, emptied afterwards."""
+    folder = Path("/dev/shm") / uuid4().hex
+    folder.mkdir()
+    yield folder
+    shutil.rmtree(folder)
+
+
+@pytest.mark.parametrize(("room", "short"), [(60_000, "a database"), (800_000, "a document"), (3_800_000, "the swap")])
+def test_a_full_disk_ends_with_9_and_nothing_is_touched(
+    room: int, short: str, source: Source, small_disk: Path, tmp_path: Path
+) -> None:
+    source.sqlite, source.json = small_disk / "sqlite", small_disk / "json"
+    source.environ |= {"SQLITE_DIR": str(source.sqlite), "JSON_DIR": str(source.json)}
+    (source.sqlite / "sub").mkdir(parents=True)
+    source.json.mkdir()
+    fill_all(source)
+    (source.json / "data.json").write_text(f'"{"x" * 3_000_000}"')
+    source.run()
+    if short == "the swap":
+        with another_process(
+            source.sqlite / "sub" / "wal.db",
+            "PRAGMA wal_autocheckpoint = 0",
+            "CREATE TABLE b AS SELECT zeroblob(900000)",
+        ):
+            pass
+    old = content(source, tmp_path / "old")
+    before = fingerprint(source)
+    with (small_disk / "ballast").open("wb") as ballast:
+        free = os.statvfs(small_disk)
+        os.posix_fallocate(ballast.fileno(), 0, free.f_bavail * free.f_bsize - room)
+    result = restore(source, "--yes")
+    assert result.returncode == 9, result.stdout + result.stderr
+    assert "there is no room on the disk" in result.stderr
+    assert "Traceback" not in result.stderr
+    if short != "the swap":
+        assert fingerprint(source) == before
+        staged = [path for path in (source.sqlite / ".sidemirror").rglob("*") if path.is_file() and path.stat().st_size]
+        assert staged == [], "what was staged is gone, so the bot has its room back"
+    (small_disk / "ballast").unlink()
+    new = content(source, tmp_path / "after")
+    assert [name for name in new if name != "bot.db" and new[name] != old[name]] == []
+    restored(source, "--yes")
+
+
+def test_two_restores_at_once_do_not_meet(source: Source) -> None:
+    fill_all(source)
+    source.run()
+    with wire(source) as cable:
+        cable.hold()
+        first = subprocess.Popen(
+            [sys.executable, "-m", "restore", "--yes"],
+            env=source.process_environ | cable.environ,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        poll("the first has begun", (source.sqlite / ".sidemirror" / "restoring.lock").exists)
+        second = restore(source, "--yes")
+        cable.go_on()
+        told, _ = first.communicate(timeout=60)
+    assert (first.returncode, second.returncode) == (0, 8), told + second.stderr
+    assert "another restore is in progress" in second.stderr
