@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import sqlite3
 import struct
+import sys
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -110,3 +111,20 @@ def _bits(value: Any) -> Any:
 def _quoted(name: bytes | str) -> str:
     text = name.decode() if isinstance(name, bytes) else name
     return '"' + text.replace('"', '""') + '"'
+
+
+def main(left: str, right: str) -> int:
+    """Prints where the databases of two folders part; 1 if they do, or if one of them lacks a file."""
+    names = {path.name for folder in (left, right) for path in Path(folder).glob("*.db")}
+    told = [f"{name}: {line}" for name in sorted(names) for line in _between(Path(left, name), Path(right, name))]
+    print("\n".join([*told[:50], f"{len(names)} databases compared"]))
+    return 1 if told or not names else 0
+
+
+def _between(left: Path, right: Path) -> list[str]:
+    missing = [f"there is no {path}" for path in (left, right) if not path.exists()]
+    return missing or [*integrity(right), *differences(left, right)]
+
+
+if __name__ == "__main__":
+    sys.exit(main(*sys.argv[1:]))
