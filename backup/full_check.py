@@ -8,12 +8,16 @@ from mirror.content import TableContent
 from mirror.errors import SidemirrorError
 
 
+class ShadowDiffers(SidemirrorError):
+    """The shadow is not what the target holds."""
+
+
 def check_carried_content(pair: Pair, tables: tuple[TableChange, ...], unchanged: dict[str, TableContent]) -> None:
-    """Raises SidemirrorError when a table's carried content is not the content of its rows."""
+    """Raises ShadowDiffers when a table's carried content is not the content of its rows."""
     carried = {**unchanged, **{c.table.name: c.content for c in tables if isinstance(c, TableChanged)}}
     for table in pair.schema.tables:
         if table.name in carried and carried[table.name] != pair.content(table):
-            raise SidemirrorError(
+            raise ShadowDiffers(
                 f"table {table.name}: its content as carried from run to run differs from its rows",
                 "delete the folder shadow in the state folder, so that it is made anew from the target, and report this",
             )

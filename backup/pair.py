@@ -43,7 +43,11 @@ class Pair:
             shadow is not None and shadow_schema is not None and shadow_schema.pragmas.encoding == self.encoding
         )
         if self.comparable:
-            self.connection.execute("ATTACH ? AS shadow", (_private(shadow),))
+            try:
+                self.connection.execute("ATTACH ? AS shadow", (_private(shadow),))
+            except sqlite3.Error:
+                self.connection.close()
+                raise
 
     def close(self) -> None:
         for hashing in self.hashing.values():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import sqlite3
 import time
 from contextlib import ExitStack
@@ -15,10 +16,10 @@ from psycopg2.extensions import connection as Connection
 
 from backup import documents, guard, snapshot, source
 from backup.apply import RunIdentity, apply
-from backup.changes import ChangeSet, Counts, DatabaseChange, DocumentChange, Pending, Refusal
+from backup.changes import ChangeSet, Counts, DatabaseChange, DocumentChange, Pending, Refusal, TableChange
 from backup.compare import compare
 from backup.config import BackupSettings
-from backup.full_check import check_carried_content
+from backup.full_check import ShadowDiffers, check_carried_content
 from backup.pair import Pair
 from backup.shadows import Shadows
 from backup.signature import signature
@@ -26,9 +27,12 @@ from backup.state import installation, read_json, run_lock, write_atomically
 from backup.thin import thin
 from mirror import catalog, holder
 from mirror.catalog import CatalogDatabase, State
+from mirror.content import TableContent
 from mirror.errors import SourceError, SourceUnsupported
 from mirror.schema import Schema, read_schema, require_restorable, schema_without_data
 from mirror.target import connected
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -66,6 +70,9 @@ class _Work:
     @property
     def full(self) -> bool:
         return self.identity.kind == "full"
+
+
+_Compared = tuple[CatalogDatabase | None, Pair, tuple[TableChange, ...], dict[str, TableContent]]
 
 
 def run(settings: BackupSettings, kind: str) -> Report:
@@ -166,16 +173,9 @@ def _look_at_database(work: _Work, file: str, known: CatalogDatabase | None, see
         schema = _schema_of(copy)
         if known is None and not schema.rows:
             return  # a file that the bot has made and not written to yet
-        if known is not None and not work.shadows.has(known):
-            known = work.shadows.rebuild(work.connection, known, work.state.last_run if work.state else 0)
         if known is None or known.schema_rows != schema.rows:
             require_restorable(schema)
-        shadow_schema = schema_without_data(known.schema_rows, known.pragmas) if known else None
-        pair = Pair(path, schema, work.shadows.path(file, known.token) if known else None, shadow_schema)
-        work.open.callback(pair.close)
-        tables, unchanged = compare(pair, known)
-        if work.full:
-            check_carried_content(pair, tables, unchanged)
+        known, pair, tables, unchanged = _compared(work, path, schema, known)
     except sqlite3.Error as error:
         raise snapshot.explain(error, file) from error
     guard.check(file, tables, None if file in work.accepted else work.settings.guard_shrink)
@@ -184,6 +184,30 @@ def _look_at_database(work: _Work, file: str, known: CatalogDatabase | None, see
         return
     work.databases.append(DatabaseChange(file, known, schema, copy.mode, tables, unchanged, pair))
     work.pending.append(Pending(file, path, seen))
+
+
+def _compared(work: _Work, path: Path, schema: Schema, known: CatalogDatabase | None) -> _Compared:
+    """The snapshot beside its shadow. A shadow that is lost or damaged is made again: the snapshot has just been checked."""
+    if known is not None and work.shadows.has(known):
+        try:
+            return _compared_with_shadow(work, path, schema, known)
+        except (sqlite3.Error, ShadowDiffers) as error:
+            log.warning("the shadow of %s is damaged (%s); it is made again from the target", known.file, error)
+            work.shadows.forget(known)
+    if known is not None:
+        known = work.shadows.rebuild(work.connection, known, work.state.last_run if work.state else 0)
+    return _compared_with_shadow(work, path, schema, known)
+
+
+def _compared_with_shadow(work: _Work, path: Path, schema: Schema, known: CatalogDatabase | None) -> _Compared:
+    shadow = work.shadows.path(known.file, known.token) if known else None
+    shadow_schema = schema_without_data(known.schema_rows, known.pragmas) if known else None
+    pair = Pair(path, schema, shadow, shadow_schema)
+    work.open.callback(pair.close)
+    tables, unchanged = compare(pair, known)
+    if work.full:
+        check_carried_content(pair, tables, unchanged)
+    return known, pair, tables, unchanged
 
 
 def _schema_of(copy: snapshot.Snapshot) -> Schema:

@@ -48,6 +48,9 @@ class Shadows:
         unfinished.rename(path)
         return found
 
+    def forget(self, known: CatalogDatabase) -> None:
+        self.path(known.file, known.token).unlink()
+
     def keep_only(self, file: str, token: UUID) -> None:
         """Removes every other copy of this database."""
         kept = self.path(file, token)

@@ -24,24 +24,27 @@ from mirror.inspection import header_journal_mode, inspect
 from mirror.rebuild import rebuild
 from mirror.target import connected, reading
 
-
 FORGET = """
 DO $$
 DECLARE
     source integer := (SELECT id FROM sidemirror.sources WHERE name = %s);
     schema_name text;
 BEGIN
-    FOR schema_name IN SELECT d.schema_name FROM sidemirror.databases AS d WHERE source_id = source AND dropped_run IS NULL LOOP
+    FOR schema_name IN
+        SELECT d.schema_name FROM sidemirror.databases AS d WHERE source_id = source AND dropped_run IS NULL
+    LOOP
         EXECUTE format('DROP SCHEMA %%I CASCADE', schema_name);
     END LOOP;
     CREATE TEMP TABLE gone ON COMMIT DROP AS SELECT id FROM sidemirror.databases WHERE source_id = source;
-    DELETE FROM sidemirror.history WHERE table_id IN (SELECT id FROM sidemirror.tables WHERE database_id IN (TABLE gone));
-    DELETE FROM sidemirror.table_states WHERE table_id IN (SELECT id FROM sidemirror.tables WHERE database_id IN (TABLE gone));
+    CREATE TEMP TABLE gone_tables ON COMMIT DROP AS SELECT id FROM sidemirror.tables WHERE database_id IN (TABLE gone);
+    DELETE FROM sidemirror.history WHERE table_id IN (TABLE gone_tables);
+    DELETE FROM sidemirror.table_states WHERE table_id IN (TABLE gone_tables);
     DELETE FROM sidemirror.tables WHERE database_id IN (TABLE gone);
     DELETE FROM sidemirror.database_states WHERE database_id IN (TABLE gone);
     DELETE FROM sidemirror.database_schemas WHERE database_id IN (TABLE gone);
     DELETE FROM sidemirror.databases WHERE source_id = source;
-    DELETE FROM sidemirror.document_states WHERE document_id IN (SELECT id FROM sidemirror.documents WHERE source_id = source);
+    DELETE FROM sidemirror.document_states AS st USING sidemirror.documents AS d
+        WHERE d.id = st.document_id AND d.source_id = source;
     DELETE FROM sidemirror.documents WHERE source_id = source;
     DELETE FROM sidemirror.document_contents WHERE source_id = source;
     DELETE FROM sidemirror.runs WHERE source_id = source;

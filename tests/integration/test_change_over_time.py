@@ -1,8 +1,10 @@
-"""What happens to a source between two runs: afterwards it is equal to its mirror, and every earlier point still restores."""
+"""What happens to a source between two runs: then it is equal to its mirror, and every earlier point still restores."""
 
+# ruff: noqa: E501 - SQL in a table of cases
 from __future__ import annotations
 
 import sqlite3
+import subprocess
 from contextlib import closing
 
 import oracle
@@ -146,8 +148,6 @@ def test_a_file_in_a_subfolder_does_not_collide_with_one_of_the_same_name(source
 
 
 def test_the_rebuilt_file_says_the_same_as_the_source_to_sqlites_own_tools(source: Source) -> None:
-    import subprocess
-
     source.write(START + "CREATE VIRTUAL TABLE f USING fts5 (x); INSERT INTO f VALUES ('some words'); VACUUM;")
     run = source.run().run
     assert run is not None

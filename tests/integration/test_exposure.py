@@ -13,7 +13,8 @@ from mirror.errors import TargetExposed
 
 ROLES = ("anon", "authenticated", "service_role")
 TABLES = """
-SELECT quote_ident(n.nspname) || '.' || quote_ident(c.relname) FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace
+SELECT quote_ident(n.nspname) || '.' || quote_ident(c.relname)
+FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace
 WHERE c.relkind IN ('r', 'v') AND (n.nspname = 'sidemirror' OR n.nspname IN (SELECT schema_name FROM sidemirror.databases))
 """
 
@@ -94,6 +95,7 @@ def test_default_privileges_do_not_open_new_tables(mirrored: Source) -> None:
         mirrored.run()
     finally:
         mirrored.target.query(
-            "ALTER DEFAULT PRIVILEGES REVOKE ALL ON TABLES FROM anon; ALTER DEFAULT PRIVILEGES REVOKE ALL ON SCHEMAS FROM anon"
+            "ALTER DEFAULT PRIVILEGES REVOKE ALL ON TABLES FROM anon; "
+            "ALTER DEFAULT PRIVILEGES REVOKE ALL ON SCHEMAS FROM anon"
         )
     assert mirrored.target.query("SELECT * FROM sidemirror.exposed()") == []

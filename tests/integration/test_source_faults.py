@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
 import threading
 import time
@@ -56,8 +57,6 @@ def test_a_file_that_is_not_sqlite_is_refused(source: Source) -> None:
 
 
 def test_an_encrypted_file_is_refused(source: Source) -> None:
-    import os
-
     (source.sqlite / "secret.db").write_bytes(os.urandom(8192))
     refused(source, "secret.db", SourceUnsupported, "encrypted")
 
@@ -67,7 +66,8 @@ def test_a_virtual_table_of_an_unknown_extension_is_refused_by_its_name(source: 
         connection.executescript(GOOD)
         connection.execute("PRAGMA writable_schema = ON")
         connection.execute(
-            "INSERT INTO sqlite_schema VALUES ('table', 'places', 'places', 0, 'CREATE VIRTUAL TABLE places USING spatialthing(x)')"
+            "INSERT INTO sqlite_schema VALUES "
+            "('table', 'places', 'places', 0, 'CREATE VIRTUAL TABLE places USING spatialthing(x)')"
         )
     refused(source, "extension.db", SourceUnsupported, "places", "spatialthing")
 
@@ -182,13 +182,11 @@ def test_a_missing_folder_ends_the_run_by_its_variable(source: Source) -> None:
 
 @pytest.mark.parametrize("name", [b"caf\xe9.db", b"caf\xe9.json"])
 def test_a_name_that_is_not_utf_8_is_refused_alone(name: bytes, source: Source) -> None:
-    import os
-
     folder = source.sqlite if name.endswith(b".db") else source.json
     path = os.fsencode(folder) + b"/" + name
     if name.endswith(b".db"):
         source.write(GOOD, "x.db")
-        os.rename(source.sqlite / "x.db", path)
+        (source.sqlite / "x.db").rename(os.fsdecode(path))
     else:
         with open(path, "w") as file:  # noqa: PTH123
             file.write("{}")
