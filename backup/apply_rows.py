@@ -117,7 +117,7 @@ def _upsert(script: Script, table: sql.Composable, change: TableChanged, run: in
         change.known.id,
         run,
         names=_names(mirror),
-        rows=_staged(script, mirror, names, rows.upserts(change), change.upserts, f"sm_up_{change.number}"),
+        rows=_staged(script, mirror, names, rows.upserts(change), change.upserts),
         staged_key=_of("s", mirror.key),
         first_key=sql.Identifier(mirror.key[0]),
         table=table,
@@ -139,7 +139,7 @@ def _delete(script: Script, table: sql.Composable, change: TableChanged, run: in
         change.known.id,
         run,
         key=_key(mirror),
-        rows=_staged(script, mirror, list(mirror.key), rows.deletes(change), change.deletes, f"sm_del_{change.number}"),
+        rows=_staged(script, mirror, list(mirror.key), rows.deletes(change), change.deletes),
         table=table,
         match=_match(mirror),
         deleted_key=_of("d", mirror.key),
@@ -147,7 +147,7 @@ def _delete(script: Script, table: sql.Composable, change: TableChanged, run: in
 
 
 def _staged(
-    script: Script, mirror: MirrorTable, names: list[str], chunks: Iterator[bytes], count: int, stage_name: str
+    script: Script, mirror: MirrorTable, names: list[str], chunks: Iterator[bytes], count: int
 ) -> sql.Composable:
     """The rows as a relation: a VALUES list when they are few, otherwise a temporary table filled by COPY."""
     types = dict(mirror.fields)
@@ -155,6 +155,7 @@ def _staged(
     if inline is not None:
         require_rows(inline.count(b"\n"), count)
         return values(inline, [types[name] for name in names])
+    stage_name = script.new_stage()
     stage = sql.Identifier("pg_temp", stage_name)
     columns = sql.SQL(", ").join(
         sql.SQL("{} {}").format(sql.Identifier(name), sql.SQL(_column_type(mirror, name, types[name])))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import chain
+from itertools import chain, count
 
 from psycopg2 import sql
 from psycopg2.extensions import cursor as Cursor
@@ -25,6 +25,11 @@ class Script:
         self.cursor = cursor
         self.statements: list[sql.Composable] = [sql.SQL(f"BEGIN; {LOCAL_SETTINGS}")]
         self.bytes_sent = 0
+        self.stages = count()
+
+    def new_stage(self) -> str:
+        """A name for a temporary table that this transaction has not used yet."""
+        return f"sm_stage_{next(self.stages)}"
 
     def add(self, statement: str, *arguments: object, **names: sql.Composable) -> None:
         """Adds one statement: {} takes an argument as a literal, {name} an identifier or another piece of SQL."""
