@@ -1,0 +1,181 @@
+"""Looking at the source: each database copied, checked and compared with its shadow, each document read.
+
+What cannot be mirrored becomes a refusal, and the others go on.
+"""
+
+from __future__ import annotations
+
+import logging
+import sqlite3
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from psycopg2.extensions import connection as Connection
+
+from backup import documents, guard, snapshot
+from backup.apply import RunIdentity
+from backup.changes import ChangeSet, DatabaseChange, DocumentChange, Pending, Refusal, TableChange
+from backup.compare import compare
+from backup.config import BackupSettings
+from backup.full_check import ShadowDiffers, check_carried_content
+from backup.pair import Pair
+from backup.shadows import Shadows
+from backup.signature import signature
+from backup.source import SourceFiles
+from backup.state import read_json
+from mirror.catalog import CatalogDatabase, State
+from mirror.content import TableContent
+from mirror.errors import SourceError, SourceUnsupported
+from mirror.schema import Schema, read_schema, require_restorable, schema_without_data
+
+SIGNATURES = "signatures.json"
+
+log = logging.getLogger(__name__)
+
+
+@dataclass
+class Work:
+    """What the stages of one run hand on to each other."""
+
+    settings: BackupSettings
+    identity: RunIdentity
+    connection: Connection
+    state: State | None
+    shadows: Shadows
+    accepted: frozenset[str]
+    open: ExitStack
+    databases: list[DatabaseChange] = field(default_factory=list)
+    documents: list[DocumentChange] = field(default_factory=list)
+    removed: list[CatalogDatabase] = field(default_factory=list)
+    pending: list[Pending] = field(default_factory=list)
+    refusals: list[Refusal] = field(default_factory=list)
+    committed: bool = False
+
+    @property
+    def full(self) -> bool:
+        return self.identity.kind == "full"
+
+    @property
+    def changes(self) -> ChangeSet:
+        return ChangeSet(tuple(self.databases), tuple(self.removed), tuple(self.documents))
+
+
+_Compared = tuple[CatalogDatabase | None, Pair, tuple[TableChange, ...], dict[str, TableContent]]
+
+
+def look(work: Work, files: SourceFiles) -> None:
+    """Fills the work with what changed, what is pending and what was refused. Raises StateError and TargetError."""
+    _refuse_unnameable(work, files.unnameable)
+    _look_at_databases(work, files.databases)
+    _look_at_documents(work, files.documents)
+
+
+def _look_at_databases(work: Work, files: tuple[str, ...]) -> None:
+    remembered = read_json(work.settings.state_dir / SIGNATURES)
+    for file in files:
+        known = work.state.database(file) if work.state else None
+        seen = signature(work.settings.sqlite_dir / file)
+        if not work.full and known and remembered.get(file) == [seen, str(known.token)] and work.shadows.has(known):
+            continue
+        try:
+            _look_at_database(work, file, known, seen)
+        except SourceError as error:
+            work.refusals.append(Refusal(file, _naming(file, error)))
+    for known in work.state.databases if work.state else ():
+        if known.file in work.accepted and known.file not in files:
+            work.removed.append(known)
+        elif known.file not in files:
+            work.refusals.append(Refusal(known.file, guard.missing(known.file)))
+
+
+def _refuse_unnameable(work: Work, files: tuple[str, ...]) -> None:
+    for file in files:
+        error = SourceUnsupported(
+            f"the name of {file} is not UTF-8, so Postgres cannot hold it",
+            "give the file another name; all others go on",
+        )
+        work.refusals.append(Refusal(file, error))
+
+
+def _naming(file: str, error: SourceError) -> SourceError:
+    """The error with the file's name in it: what is deep in a database knows the table only."""
+    if Path(file).name in error.what:
+        return error
+    return type(error)(f"{file}: {error.what}", error.hint)
+
+
+def _look_at_database(work: Work, file: str, known: CatalogDatabase | None, seen: str) -> None:
+    path = work.shadows.path(file, work.identity.token)
+    work.open.callback(_forget_unless_kept, work, path)
+    copy = snapshot.take(work.settings.sqlite_dir / file, path, work.full)
+    try:
+        schema = _schema_of(copy)
+        if known is None and not schema.rows:
+            return  # a file that the bot has made and not written to yet
+        if known is None or known.schema_rows != schema.rows:
+            require_restorable(schema)
+        known, pair, tables, unchanged = _compared(work, path, schema, known)
+    except sqlite3.Error as error:
+        raise snapshot.explain(error, file) from error
+    guard.check(file, tables, None if file in work.accepted else work.settings.guard_shrink)
+    if known is not None and not tables and known.describes(schema, copy.mode):
+        work.pending.append(Pending(file, work.shadows.path(file, known.token), seen))
+        return
+    work.databases.append(DatabaseChange(file, known, schema, copy.mode, tables, unchanged, pair))
+    work.pending.append(Pending(file, path, seen))
+
+
+def _compared(work: Work, path: Path, schema: Schema, known: CatalogDatabase | None) -> _Compared:
+    """The snapshot beside its shadow. A shadow that is lost or damaged is made again: the snapshot has just been checked."""
+    if known is not None and work.shadows.has(known):
+        try:
+            return _compared_with_shadow(work, path, schema, known)
+        except (sqlite3.Error, ShadowDiffers) as error:
+            log.warning("the shadow of %s is damaged (%s); it is made again from the target", known.file, error)
+            work.shadows.forget(known)
+    if known is not None:
+        known = work.shadows.rebuild(work.connection, known, work.state.last_run if work.state else 0)
+    return _compared_with_shadow(work, path, schema, known)
+
+
+def _compared_with_shadow(work: Work, path: Path, schema: Schema, known: CatalogDatabase | None) -> _Compared:
+    shadow = work.shadows.path(known.file, known.token) if known else None
+    shadow_schema = schema_without_data(known.schema_rows, known.pragmas) if known else None
+    pair = Pair(path, schema, shadow, shadow_schema)
+    work.open.callback(pair.close)
+    tables, unchanged = compare(pair, known)
+    if work.full:
+        check_carried_content(pair, tables, unchanged)
+    return known, pair, tables, unchanged
+
+
+def _schema_of(copy: snapshot.Snapshot) -> Schema:
+    connection = sqlite3.connect(f"{copy.path.as_uri()}?mode=ro&immutable=1", uri=True)
+    try:
+        return read_schema(connection, copy.journal_mode)
+    finally:
+        connection.close()
+
+
+def _look_at_documents(work: Work, files: tuple[str, ...]) -> None:
+    known_documents = {document.file: document for document in (work.state.documents if work.state else ())}
+    for file in files:
+        known = known_documents.pop(file, None)
+        try:
+            document = documents.read(work.settings.json_dir, file)
+        except SourceError as error:
+            work.refusals.append(Refusal(file, error))
+            continue
+        if known is None or (known.sha256, known.mode) != (document.sha256, document.mode):
+            work.documents.append(DocumentChange(file, known, document))
+    for file, known in known_documents.items():
+        if file in work.accepted:
+            work.documents.append(DocumentChange(file, known, None))
+        else:
+            work.refusals.append(Refusal(file, guard.missing(file)))
+
+
+def _forget_unless_kept(work: Work, path: Path) -> None:
+    if not work.committed or path not in {pending.path for pending in work.pending}:
+        snapshot.remove(path)
