@@ -14,15 +14,16 @@ from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
 from pydantic import BeforeValidator, Field, SecretStr, ValidationError, field_validator, model_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from mirror.errors import ConfigError
 
-_DURATION = re.compile(r"(\d+)\s*([smhdw])")
+_DURATION = re.compile(r"([0-9]+)([smhdw])")
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
+_LONGEST_SECONDS = 100 * 366 * 86400
 _OUR_PREFIXES = ("SUPABASE_", "BACKUP_", "RESTORE_", "SOURCE_", "SQLITE_", "JSON_", "STATE_", "TARGET_")
 _NOT_OURS = frozenset({"SQLITE_TMPDIR"})  # SQLite's own, https://www.sqlite.org/tempfiles.html
-_SAFE_WITHOUT_TLS = re.compile(r"localhost|127\..*|::1|/.*")
+_SAFE_WITHOUT_TLS = re.compile(r"localhost|127(\.[0-9]{1,3}){3}|::1|/.*")
 
 
 def parse_duration(text: object) -> timedelta:
@@ -30,11 +31,13 @@ def parse_duration(text: object) -> timedelta:
     if isinstance(text, timedelta):
         return text
     compact = str(text).strip().lower().replace(" ", "")
-    if not re.fullmatch(r"(\d+[smhdw])+", compact):
+    if not re.fullmatch(r"([0-9]{1,9}[smhdw])+", compact):
         raise ValueError("write a number and a unit: 45s, 30m, 6h, 1d")
     seconds = sum(int(number) * _SECONDS[unit] for number, unit in _DURATION.findall(compact))
     if seconds == 0:
         raise ValueError("must be longer than 0")
+    if seconds > _LONGEST_SECONDS:
+        raise ValueError("must not be longer than 100 years")
     return timedelta(seconds=seconds)
 
 
@@ -58,11 +61,24 @@ class Settings(BaseSettings):
     supabase_db_sslmode: str = "verify-full"
     supabase_db_sslrootcert: Path | None = None
 
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],  # noqa: ARG003 - the names are pydantic's
+        init_settings: PydanticBaseSettingsSource,
+        *_: Any,
+        **__: Any,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Only what `load` hands over: it has looked at the whole environment, and at nothing else."""
+        return (init_settings,)
+
     @field_validator("source_name")
     @classmethod
     def _source_name(cls, value: str) -> str:
         if not re.fullmatch(r"[a-z][a-z0-9_]{0,30}", value):
             raise ValueError("use a lower-case letter, then letters, digits or _, 31 at the most: bot, my_bot2")
+        if re.match(r"(pg|supabase)(_|$)", value):
+            raise ValueError("Postgres and Supabase keep schemas that begin with pg_ and supabase_ for themselves")
         return value
 
     @field_validator("supabase_db_sslmode")
