@@ -51,8 +51,8 @@ _MEANINGS = {
 
 _HEAD = """# Every variable
 
-Made by `python docs/variables.py` from `.env.example` and the programs; a test holds them together. A name that nothing reads
-is an error of the programs, or a warning of `./sidemirror up`, so that a typing error is not passed over.
+Made by `python docs/variables.py` from `.env.example` and the programs; a test holds them together. A name that nothing
+reads is an error of the programs, or a warning of `./sidemirror up`, so that a typing error is not passed over.
 """
 
 _PROGRAMS = """
