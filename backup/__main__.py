@@ -42,9 +42,9 @@ def once(full: bool, wait: int) -> None:
 
 @main.command(help="Runs at start, every BACKUP_EVERY, and until SIGTERM: the sidecar's main program.")
 def schedule() -> None:
-    config = settings.load(BackupSettings)
-    log.set_up(config.log_level, config.state_dir)
-    Scheduler(config).serve()
+    scheduler = Scheduler(lambda: settings.load(BackupSettings))
+    log.set_up(scheduler.settings.log_level, scheduler.settings.state_dir)
+    scheduler.serve()
 
 
 @main.command(help="Am I safe? Ends with 0 if so, 1 if not.")

@@ -36,6 +36,8 @@ _JSON_GLOB = "*.json,!backups/**,!*.emergency.json"
 
 
 class BackupSettings(Settings):
+    prefixes = (*Settings.prefixes, "BACKUP_", "TARGET_", "JSON_", "GUARD_", "RETENTION", "LOG_LEVEL")
+
     json_glob: Annotated[GitIgnoreSpec, BeforeValidator(_patterns), InstanceOf[GitIgnoreSpec]] = _patterns(_JSON_GLOB)
     backup_every: Duration = timedelta(hours=6)
     guard_shrink: Annotated[float | None, BeforeValidator(_share)] = 0.5

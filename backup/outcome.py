@@ -46,11 +46,14 @@ class Outcome:
 
 
 def read(state_dir: Path) -> Outcome:
-    """The last outcome; an empty one where there is none yet."""
+    """The last outcome; an empty one where there is none yet, or none that this version can read."""
     content = read_json(state_dir / STATUS_FILE)
-    if not content:
+    try:
+        found = Outcome(**{**content, "troubles": tuple(Trouble(**trouble) for trouble in content.get("troubles", ()))})
+        found.seconds_since_equal(datetime.now(UTC))
+    except (TypeError, ValueError):
         return Outcome()
-    return Outcome(**{**content, "troubles": tuple(Trouble(**trouble) for trouble in content["troubles"])})
+    return found
 
 
 def write(state_dir: Path, outcome: Outcome) -> None:

@@ -60,7 +60,8 @@ def limit_seconds(settings: BackupSettings) -> float:
 def status(settings: BackupSettings) -> Status:
     """Everything that status shows; works without the target, and then says so."""
     known = outcome.read(settings.state_dir)
-    state, counts, error = _ask_target(settings)
+    # A password that was refused is not tried again, not even to tell: two wrong ones ban this address at Supabase.
+    state, counts, error = (None, {}, None) if known.stopped else _ask_target(settings)
     age = known.seconds_since_equal(datetime.now(UTC))
     if error is None and known.run is not None and (state is None or state.last_run < known.run):
         found = f"run {state.last_run}" if state else "nothing of this source"
@@ -68,7 +69,8 @@ def status(settings: BackupSettings) -> Status:
             f"the target has {found}, and run {known.run} was mirrored: somebody took data away there\n"
             "  Try: ./sidemirror backup"
         )
-    safe = age is not None and age <= limit_seconds(settings) and not known.troubles and error is None
+    quiet = not known.troubles and not known.stopped and error is None
+    safe = age is not None and age <= limit_seconds(settings) and quiet
     return Status(
         source=settings.source_name,
         target=f"{settings.supabase_db_host}:{settings.supabase_db_port}",
@@ -138,7 +140,7 @@ def _files(settings: BackupSettings, state: State | None, counts: dict[str, int]
             FileStatus(
                 file,
                 "database",
-                _rows_here(settings.sqlite_dir / file) if file in here.databases else None,
+                _rows_here(settings, file) if file in here.databases else None,
                 counts.get(file),
             )
             for file in databases
@@ -150,18 +152,20 @@ def _files(settings: BackupSettings, state: State | None, counts: dict[str, int]
     )
 
 
-def _rows_here(path: Path) -> int | None:
+def _rows_here(settings: BackupSettings, file: str) -> int | None:
     """Rows in the source's tables now; None where it cannot be read (the run says why)."""
+    path = settings.sqlite_dir / file
     try:
         return _count(f"file:{quote(str(path))}?mode=ro")
     except sqlite3.Error:
         pass
-    with tempfile.TemporaryDirectory() as folder:
-        try:
+    try:
+        # In the state folder: a container's /tmp is memory, and a copy can be large.
+        with tempfile.TemporaryDirectory(dir=settings.state_dir) as folder:
             copy = snapshot.take(path, Path(folder) / "copy", full_check=False, deadline=5)
             return _count(f"file:{quote(str(copy.path))}?mode=ro&immutable=1")
-        except (SidemirrorError, sqlite3.Error):
-            return None
+    except (SidemirrorError, sqlite3.Error, OSError):
+        return None
 
 
 def _count(uri: str) -> int:

@@ -11,7 +11,7 @@ import re
 from collections.abc import Mapping
 from datetime import timedelta
 from pathlib import Path
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, ClassVar, TypeVar
 
 from pydantic import BeforeValidator, Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
@@ -21,8 +21,9 @@ from mirror.errors import ConfigError
 _DURATION = re.compile(r"([0-9]+)([smhdw])")
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
 _LONGEST_SECONDS = 100 * 366 * 86400
-_OUR_PREFIXES = ("SUPABASE_", "BACKUP_", "RESTORE_", "SOURCE_", "SQLITE_", "JSON_", "STATE_", "TARGET_")
 _NOT_OURS = frozenset({"SQLITE_TMPDIR"})  # SQLite's own, https://www.sqlite.org/tempfiles.html
+_HOST = re.compile(r"[A-Za-z0-9._-]+|[0-9A-Fa-f:]+|/.*")
+_USER = re.compile(r"[^\s:/@]+")
 _SAFE_WITHOUT_TLS = re.compile(r"localhost|127(\.[0-9]{1,3}){3}|::1|/.*")
 
 
@@ -46,6 +47,9 @@ Duration = Annotated[timedelta, BeforeValidator(parse_duration)]
 
 class Settings(BaseSettings):
     """The variables that backup and restore share. Frozen; printing it shows no secret."""
+
+    # What begins so is ours, and a name among them that is not known is an error.
+    prefixes: ClassVar[tuple[str, ...]] = ("SUPABASE_", "RESTORE_", "SOURCE_", "SQLITE_", "JSON_DIR", "STATE_")
 
     model_config = SettingsConfigDict(frozen=True, extra="ignore", env_ignore_empty=True)
 
@@ -79,6 +83,21 @@ class Settings(BaseSettings):
             raise ValueError("use a lower-case letter, then letters, digits or _, 31 at the most: bot, my_bot2")
         if re.match(r"(pg|supabase)(_|$)", value):
             raise ValueError("Postgres and Supabase keep schemas that begin with pg_ and supabase_ for themselves")
+        return value
+
+    # A whole connection string is easily pasted into these, with the password in it; so their values are not repeated.
+    @field_validator("supabase_db_host")
+    @classmethod
+    def _host(cls, value: str) -> str:
+        if not _HOST.fullmatch(value):
+            raise ValueError("give the host's name alone, without user, password or port: db.<project ref>.supabase.co")
+        return value
+
+    @field_validator("supabase_db_user", "supabase_db_name")
+    @classmethod
+    def _user(cls, value: str) -> str:
+        if not _USER.fullmatch(value):
+            raise ValueError("give the name alone, without password or host")
         return value
 
     @field_validator("supabase_db_sslmode")
@@ -124,7 +143,7 @@ def load(settings: type[AnySettings], environ: Mapping[str, str] | None = None) 
     known = {name.upper() for name in settings.model_fields}
     secrets = {name.upper() for name, field in settings.model_fields.items() if field.annotation is SecretStr}
     values: dict[str, Any] = {key.lower(): environ[key] for key in known if environ.get(key)}
-    problems = _unknown(environ, known | {f"{name}_FILE" for name in secrets})
+    problems = _unknown(environ, settings.prefixes, known | {f"{name}_FILE" for name in secrets})
     for name in sorted(secrets):
         _read_secret_file(name, environ, values, problems)
     try:
@@ -137,10 +156,10 @@ def load(settings: type[AnySettings], environ: Mapping[str, str] | None = None) 
     return loaded
 
 
-def _unknown(environ: Mapping[str, str], known: set[str]) -> list[str]:
+def _unknown(environ: Mapping[str, str], prefixes: tuple[str, ...], known: set[str]) -> list[str]:
     problems = []
     for name in sorted(environ):
-        if not name.startswith(_OUR_PREFIXES) or name in known or name in _NOT_OURS:
+        if not name.startswith(prefixes) or name in known or name in _NOT_OURS:
             continue
         near = difflib.get_close_matches(name, sorted(known), 1)
         problems.append(f"{name}: there is no such variable; " + (f"did you mean {near[0]}?" if near else "remove it"))
@@ -158,7 +177,10 @@ def _read_secret_file(name: str, environ: Mapping[str, str], values: dict[str, A
         values[name.lower()] = Path(path).read_text(encoding="utf-8").strip("\r\n")
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "not UTF-8 text"
-        problems.append(f"{name}_FILE: cannot read {path} ({reason}); give a file that this program can read")
+        problems.append(
+            f"{name}_FILE: no file can be read there ({reason}); give the path of a file that holds the password, not "
+            "the password"
+        )
 
 
 def _problem(detail: dict[str, Any]) -> str:

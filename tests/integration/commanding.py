@@ -1,0 +1,58 @@
+"""The sidecar's commands as processes of their own."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from fix_source import Source
+
+Result = subprocess.CompletedProcess[str]
+
+
+def backup(source: Source, *arguments: str, **environ: str | None) -> Result:
+    """`python -m backup …` without a terminal; a variable given as None is not set."""
+    variables = source.process_environ | {"PYTHONUNBUFFERED": "1"} | environ
+    return subprocess.run(
+        source.command(*arguments),
+        env={name: value for name, value in variables.items() if value is not None},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+
+
+def status(source: Source, **environ: str | None) -> dict[str, Any]:
+    """What `status --json` says; `code` is how it ended."""
+    result = backup(source, "status", "--json", **environ)
+    assert result.stderr == ""
+    found: dict[str, Any] = json.loads(result.stdout)
+    return found | {"code": result.returncode}
+
+
+def log(source: Source) -> str:
+    path = source.state / "supabase_backup.log"
+    return path.read_text() if path.exists() else ""
+
+
+@contextmanager
+def scheduled(source: Source, **environ: str | None) -> Iterator[subprocess.Popen[bytes]]:
+    """`python -m backup schedule`, killed at the end if it still runs. What it says is in `log`."""
+    variables = source.process_environ | environ
+    with (source.folder / "stdout").open("ab") as stdout:
+        process = subprocess.Popen(
+            source.command("schedule"),
+            env={name: value for name, value in variables.items() if value is not None},
+            stdin=subprocess.DEVNULL,
+            stdout=stdout,
+            stderr=subprocess.STDOUT,
+        )
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.wait()
