@@ -110,7 +110,6 @@ def test_every_command_that_an_error_recommends_is_there(folder: str) -> None:
     assert set(re.findall(r"\./sidemirror ([a-z-]+)", text)) - commands == set()
 
 
-@pytest.mark.xfail(reason="backup/snapshot.py recommends restore --only, which is not there yet", strict=False)
 @pytest.mark.parametrize("folder", ["mirror", "backup", "restore"])
 def test_every_option_of_restore_that_an_error_recommends_is_there(folder: str) -> None:
     text = "".join(path.read_text(encoding="utf-8") for path in (ROOT / folder).glob("*.py"))
