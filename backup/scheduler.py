@@ -106,12 +106,19 @@ class Scheduler:
         return others or outcome.read(found.state_dir).equal_at != given_up.equal_at
 
     def _remember(self, result: Outcome) -> None:
-        next_at = self.jobs.next_run
-        told = None if next_at is None else next_at.astimezone(UTC).isoformat(timespec="seconds")
         try:
-            outcome.write(self.settings.state_dir, outcome.with_next(result, told))
+            outcome.write(self.settings.state_dir, outcome.with_next(result, self._next_at()))
         except SidemirrorError as error:
             log.error("%s", error)
+
+    def _next_at(self) -> str | None:
+        """When the next run is planned. The job that runs just now is planned anew only when it has ended."""
+        if self.given_up is not None:
+            return None
+        now = datetime.now()
+        planned = [job.next_run for job in self.jobs.get_jobs() if job.next_run and job.next_run > now]
+        next_at = min([now + self.settings.backup_every, *planned])
+        return next_at.astimezone(UTC).isoformat(timespec="seconds")
 
     def _stop(self, _number: int, _frame: FrameType | None) -> None:
         self.stopping.set()
