@@ -1,19 +1,24 @@
-"""The restore job's command: python -m restore [--yes] [--run N] [--into FOLDER] [--list]."""
+"""The restore job's command: python -m restore [--yes] [--run N | --at TIME] [--only NAME] [--into FOLDER] …"""
 
 from __future__ import annotations
 
+import json
 import logging
 import sys
+from datetime import datetime
 from pathlib import Path
 
 import click
 
 from mirror import settings
-from mirror.errors import Cancelled, SidemirrorError
-from mirror.settings import Settings
-from restore.listing import restore_points
+from mirror.errors import Cancelled, ConfigError, SidemirrorError
+from restore.config import RestoreSettings
+from restore.if_empty import restore_if_empty
+from restore.listing import as_lines, restore_points
 from restore.plan import Plan
-from restore.run import Result, restore, restore_into
+from restore.run import Request, Result, restore, restore_into
+from restore.undo import undo
+from restore.when import parse_time, show_time
 
 log = logging.getLogger(__name__)
 
@@ -21,32 +26,69 @@ log = logging.getLogger(__name__)
 @click.command(help="Brings the bot's databases and documents back from the target.")
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @click.option("--run", "run", type=click.IntRange(min=1), help="The restore point to go back to; default: the last.")
+@click.option("--at", help="The last restore point at or before a time: '2026-11-21 18:00', 2h, 'yesterday 18:00'.")
+@click.option("--only", multiple=True, metavar="NAME", help="Only this database or document; can be given again.")
 @click.option(
     "--into", type=click.Path(path_type=Path), help="Write into this folder instead, and change nothing else."
 )
 @click.option("--list", "list_only", is_flag=True, help="Show the restore points and stop.")
-def main(yes: bool, run: int | None, into: Path | None, list_only: bool) -> None:
-    config = settings.load(Settings)
+@click.option("--json", "as_json", is_flag=True, help="With --list: for programs.")
+@click.option("--undo", "undo_last", is_flag=True, help="Put back what the last restore replaced.")
+@click.option("--if-empty", is_flag=True, help="Restore only if there is no data here; what the stack does at start.")
+def main(
+    yes: bool,
+    run: int | None,
+    at: str | None,
+    only: tuple[str, ...],
+    into: Path | None,
+    list_only: bool,
+    as_json: bool,
+    undo_last: bool,
+    if_empty: bool,
+) -> None:
+    config = settings.load(RestoreSettings)
     logging.basicConfig(level="INFO", format="%(asctime)s %(levelname)-7s %(message)s", stream=sys.stdout)
-    if list_only:
-        click.echo("\n".join(restore_points(config)))
-        return
+    if run is not None and at is not None:
+        raise ConfigError("both --run and --at are given", "give one of them")
 
     def confirm(plan: Plan) -> None:
         click.echo(f"Restore point {plan.run} of {config.source_name}, from {config.supabase_db_host}:")
         click.echo("\n".join(plan.lines()))
+        ask("Restore this?")
+
+    def confirm_undo(files: list[str]) -> None:
+        click.echo("Puts back, as before the last restore:\n" + "\n".join(f"  {file}" for file in files))
+        ask("Put them back?")
+
+    def ask(question: str) -> None:
         if yes:
             return
         if not sys.stdin.isatty():
             raise Cancelled("nobody is there to ask", "add --yes if that is what you want")
-        if not click.confirm("Restore this?"):
+        if not click.confirm(question):
             raise Cancelled("nothing was changed", "")
 
-    tell(restore_into(config, run, into, confirm) if into else restore(config, run, confirm), into)
+    if list_only:
+        points = restore_points(config)
+        click.echo(
+            json.dumps([point.to_json() for point in points], indent=1) if as_json else "\n".join(as_lines(points))
+        )
+    elif undo_last:
+        log.info("Undone. What was there before is kept in replaced/%s, below each folder", undo(config, confirm_undo))
+    elif if_empty:
+        result = restore_if_empty(config)
+        if result:
+            tell(result, None)
+    else:
+        now = datetime.now().astimezone()
+        request = Request(run, parse_time(at, now) if at else None, only)
+        if request.at:
+            click.echo(f"The last restore point at or before {show_time(request.at)}:")
+        tell(restore_into(config, request, into, confirm) if into else restore(config, request, confirm), into)
 
 
 def tell(result: Result, into: Path | None) -> None:
-    """The last lines: what was restored, how it was verified, how long it took, where the old files are."""
+    """The last lines: what was restored, how it was verified, how long it took, how to undo it."""
     rows = sum(step.rows for step in result.plan.databases)
     log.info(
         "Restored run %d: %d databases with %d rows, %d documents; integrity checked, content equal to the target; %.1f s",
@@ -59,7 +101,7 @@ def tell(result: Result, into: Path | None) -> None:
     if into:
         log.info("The files are in %s", into)
     if result.replaced:
-        log.info("What was there before is kept in %s, below each folder", result.replaced)
+        log.info("What was there before is kept in %s, below each folder; to go back: restore --undo", result.replaced)
 
 
 if __name__ == "__main__":

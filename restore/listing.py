@@ -2,28 +2,59 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from typing import Any
+
 from mirror.errors import NoBackup
 from mirror.settings import Settings
 from mirror.target import connected, reading
 
 
-def restore_points(settings: Settings, most: int = 50) -> list[str]:
-    """A heading and a line for each of the newest points. Raises NoBackup."""
+@dataclass(frozen=True)
+class RestorePoint:
+    """One committed run: when it ended, what it changed, whether a drill proved that it can be restored."""
+
+    run: int
+    at: datetime
+    upserted: int
+    deleted: int
+    documents: int
+    proved: bool
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self) | {"at": self.at.astimezone(UTC).isoformat(timespec="seconds")}
+
+
+def restore_points(settings: Settings) -> tuple[RestorePoint, ...]:
+    """All of them. Raises NoBackup."""
     with connected(settings) as connection, reading(connection) as cursor:
         cursor.execute("SELECT to_regclass('sidemirror.runs') IS NOT NULL")
-        rows = []
+        rows: list[tuple[Any, ...]] = []
         if cursor.fetchone() == (True,):
             cursor.execute(
-                "SELECT r.run, to_char(r.finished_at AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS'), r.rows_upserted, "
-                "r.rows_deleted, r.documents_changed, r.proved_at IS NOT NULL "
-                "FROM sidemirror.runs AS r JOIN sidemirror.sources AS s ON s.id = r.source_id "
-                "WHERE s.name = %s ORDER BY r.run DESC LIMIT %s",
-                (settings.source_name, most),
+                "SELECT r.run, r.finished_at, r.rows_upserted, r.rows_deleted, r.documents_changed, "
+                "r.proved_at IS NOT NULL FROM sidemirror.runs AS r JOIN sidemirror.sources AS s ON s.id = r.source_id "
+                "WHERE s.name = %s ORDER BY r.run DESC",
+                (settings.source_name,),
             )
             rows = cursor.fetchall()
     if not rows:
         raise NoBackup(f"the target has no backup of the source {settings.source_name}", "check SOURCE_NAME")
-    lines = [f"{'run':>7}  {'time (UTC)':<19}  {'upserted':>9}  {'deleted':>8}  {'documents':>9}  proved"]
-    for run, at, upserted, deleted, documents, proved in rows:
-        lines.append(f"{run:>7}  {at}  {upserted:>9}  {deleted:>8}  {documents:>9}  {'yes' if proved else '-'}")
+    return tuple(RestorePoint(*row) for row in rows)
+
+
+def as_lines(points: tuple[RestorePoint, ...], most: int = 50) -> list[str]:
+    """A heading and a line for each of the newest points."""
+    zone = datetime.now().astimezone().strftime("%Z")
+    heading = f"time ({zone})"
+    lines = [
+        f"{'run':>7}  {'time (UTC)':<19}  {heading:<19}  {'upserted':>9}  {'deleted':>8}  {'documents':>9}  proved"
+    ]
+    for point in points[:most]:
+        utc, local = (at.strftime("%Y-%m-%d %H:%M:%S") for at in (point.at.astimezone(UTC), point.at.astimezone()))
+        changed = f"{point.upserted:>9}  {point.deleted:>8}  {point.documents:>9}"
+        lines.append(f"{point.run:>7}  {utc}  {local}  {changed}  {'yes' if point.proved else '-'}")
+    if len(points) > most:
+        lines.append(f"and {len(points) - most} older ones; --json shows all")
     return lines

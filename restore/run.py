@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -19,11 +18,25 @@ from mirror.load_rows import Progress, no_progress
 from mirror.settings import Settings
 from mirror.target import connected, reading
 from restore import swap
+from restore.choose import only
+from restore.config import RestoreSettings
 from restore.explain import explained
+from restore.place import finish_interrupted, journal_of, move, staging
 from restore.plan import Plan, plan, refuse_if_live
+from restore.replaced import new_name, prune
 from restore.stage import stage_database, stage_document
+from restore.when import point_at
 
 log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Request:
+    """What is asked for: the restore point (`run`, or the last one `at` a time; else the last), and which files only."""
+
+    run: int | None = None
+    at: datetime | None = None
+    only: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -36,64 +49,60 @@ class Result:
 
 
 def restore(
-    settings: Settings, run: int | None, confirm: Callable[[Plan], None], progress: Progress = no_progress
+    settings: RestoreSettings, request: Request, confirm: Callable[[Plan], None], progress: Progress = no_progress
 ) -> Result:
-    """Brings everything of the source back into its folders, as it was after `run` (None: the last one).
+    """Brings what is asked for back into the source's folders.
 
     `confirm` raises Cancelled to stop. Raises RunInProgress, SourceLive, NoBackup, NotVerified, RestoreError, and every
     TargetError; then nothing in place was touched.
     """
     installation = _installation(settings.state_dir)
-    journal = settings.sqlite_dir / swap.FOLDER / "restoring.json"
+    journal = journal_of(settings)
     with explained(), swap.one_at_a_time(journal):
-        _finish_interrupted(journal)
-        return _restore(settings, run, installation, journal, confirm, progress)
+        finish_interrupted(journal)
+        return _restore(settings, request, installation, journal, confirm, progress)
 
 
 def _restore(
-    settings: Settings,
-    run: int | None,
+    settings: RestoreSettings,
+    request: Request,
     installation: UUID,
     journal: Path,
     confirm: Callable[[Plan], None],
     progress: Progress,
 ) -> Result:
     with connected(settings) as connection:
-        found = plan(_state(connection, settings, run), settings.source_name, settings.sqlite_dir, settings.json_dir)
+        found = _plan(connection, settings, request, settings.sqlite_dir, settings.json_dir)
         databases = [step.destination for step in found.databases]
         refuse_if_live(databases)
         confirm(found)
         began = time.monotonic()
-        name = datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
+        name = new_name(settings, datetime.now(UTC))
         moves = _moves(settings, found, name)
-        with _staging(settings):
+        with staging(settings):
             _stage(connection, settings, found, {move.destination: Path(move.staged) for move in moves}, progress)
             refuse_if_live(databases)
             # Before the files are there: from now on, no other installation can write a mirror that they are not equal to.
             holder.take(connection, settings.source_name, installation)
         in_the_way = any(path.exists() for path in found.destinations)
         swap.swap(moves, journal)
+        prune(settings, settings.keep_replaced, datetime.now(UTC))
     return Result(found, time.monotonic() - began, f"{swap.REPLACED}/{name}" if in_the_way else None)
 
 
-def _finish_interrupted(journal: Path) -> None:
-    """A restore that was cut off while it swapped files was asked for and verified; it ends before another one begins."""
-    moves = swap.unfinished(journal)
-    if moves:
-        log.info("An earlier restore was cut off; putting the last %d of its files into place", len(moves))
-        refuse_if_live([Path(move.destination) for move in moves])
-    swap.finish(journal)
-
-
 def restore_into(
-    settings: Settings, run: int | None, folder: Path, confirm: Callable[[Plan], None], progress: Progress = no_progress
+    settings: Settings,
+    request: Request,
+    folder: Path,
+    confirm: Callable[[Plan], None],
+    progress: Progress = no_progress,
 ) -> Result:
     """Writes everything into another folder, below `sqlite` and `json`, and changes nothing else anywhere.
 
     Raises RestoreError when a file is there already, and what `restore` raises; then no file is there that was not before.
     """
     with explained(), connected(settings) as connection:
-        found = plan(_state(connection, settings, run), settings.source_name, folder / "sqlite", folder / "json")
+        found = _plan(connection, settings, request, folder / "sqlite", folder / "json")
         there = [str(path) for path in found.destinations if path.exists()]
         if there:
             raise RestoreError(f"{there[0]} is there already", "give an empty folder to --into")
@@ -111,31 +120,19 @@ def restore_into(
     return Result(found, time.monotonic() - began, None)
 
 
-@contextmanager
-def _staging(settings: Settings) -> Iterator[None]:
-    """Nothing that was staged stays when the block fails: it could fill the disk that the bot needs."""
-    folders = (settings.sqlite_dir, settings.json_dir)
-    for folder in folders:
-        swap.clean_up(folder)
-    try:
-        yield
-    except BaseException:
-        for folder in folders:
-            swap.clean_up(folder)
-        raise
+def _plan(connection: Connection, settings: Settings, request: Request, sqlite_dir: Path, json_dir: Path) -> Plan:
+    state = catalog.read_state(connection, settings.source_name)
+    run = request.run
+    if state is not None and request.at is not None:
+        run = point_at(connection, settings, request.at)
+    if state is not None and run is not None:
+        _require_point(connection, state, run)
+        state = catalog.read_state(connection, settings.source_name, run)
+    return only(plan(state, settings.source_name, sqlite_dir, json_dir), request.only)
 
 
-def _state(connection: Connection, settings: Settings, run: int | None) -> catalog.State | None:
-    if run is not None:
-        _require_point(connection, settings, run)
-    return catalog.read_state(connection, settings.source_name, run)
-
-
-def _require_point(connection: Connection, settings: Settings, run: int) -> None:
+def _require_point(connection: Connection, latest: catalog.State, run: int) -> None:
     """Raises NoBackup when there is no such restore point, or none any more."""
-    latest = catalog.read_state(connection, settings.source_name)
-    if latest is None:
-        return
     with connection.cursor() as cursor:
         cursor.execute("SELECT run FROM sidemirror.runs WHERE source_id = %s ORDER BY run", (latest.source_id,))
         runs = [int(point) for (point,) in cursor.fetchall()]
@@ -169,15 +166,12 @@ def _stage(
 
 
 def _moves(settings: Settings, found: Plan, name: str) -> tuple[swap.Move, ...]:
-    moves = []
-    for root, steps in (
-        (settings.sqlite_dir, [(step.database.file, step.destination) for step in found.databases]),
-        (settings.json_dir, [(step.document.file, step.destination) for step in found.documents]),
-    ):
-        for file, destination in steps:
-            staged = swap.staging_folder(root) / file
-            moves.append(swap.Move(str(staged), str(destination), str(root / swap.REPLACED / name / file)))
-    return tuple(moves)
+    databases = [(settings.sqlite_dir, step.database.file, step.destination) for step in found.databases]
+    documents = [(settings.json_dir, step.document.file, step.destination) for step in found.documents]
+    return tuple(
+        move(settings, swap.staging_folder(root) / file, destination, name)
+        for root, file, destination in databases + documents
+    )
 
 
 def _installation(state_dir: Path) -> UUID:

@@ -66,7 +66,7 @@ def swap(moves: tuple[Move, ...], journal: Path) -> None:
         file.flush()
         os.fsync(file.fileno())
     unfinished.rename(journal)
-    _sync(journal.parent)
+    sync(journal.parent)
     finish(journal)
 
 
@@ -84,7 +84,7 @@ def finish(journal: Path) -> None:
         _move(Path(move.staged), Path(move.destination), Path(move.replaced))
     if journal.exists():
         journal.unlink()
-        _sync(journal.parent)
+        sync(journal.parent)
 
 
 def clean_up(root: Path) -> None:
@@ -104,10 +104,10 @@ def _move(staged: Path, destination: Path, replaced: Path) -> None:
         side, kept = Path(f"{destination}{suffix}"), Path(f"{replaced}{suffix}")
         if side.exists():
             side.unlink() if kept.exists() else side.rename(kept)
-    _sync(replaced.parent)
-    _sync(destination.parent)
+    sync(replaced.parent)
+    sync(destination.parent)
     staged.rename(destination)
-    _sync(destination.parent)
+    sync(destination.parent)
 
 
 def _free_name(destination: Path, replaced: Path) -> Path:
@@ -153,8 +153,9 @@ def _copy(original: Path, into: Path) -> None:
     unfinished.rename(into)
 
 
-def _sync(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
+def sync(path: Path) -> None:
+    """Makes a file's content, or a folder's names, durable."""
+    descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
     finally:

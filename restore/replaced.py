@@ -1,0 +1,105 @@
+"""What restores have put aside: listed, put back, and thrown away when it is old."""
+
+from __future__ import annotations
+
+import shutil
+import sqlite3
+from contextlib import closing
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from itertools import count
+from pathlib import Path
+from urllib.parse import quote
+
+from mirror.errors import NoBackup, RestoreError
+from mirror.settings import Settings
+from restore import swap
+
+NAME = "%Y%m%dT%H%M%SZ"
+
+
+@dataclass(frozen=True)
+class ReplacedSet:
+    """The files that one restore took away: pairs of where each is kept and where it stood."""
+
+    name: str
+    files: tuple[tuple[Path, Path], ...]
+
+
+def new_name(settings: Settings, now: datetime) -> str:
+    """The name of a restore's set: its time in UTC, or the first second after it that no other set is named for."""
+    taken = {found.name for found in replaced_sets(settings)}
+    seconds = (now.astimezone(UTC) + timedelta(seconds=number) for number in count())
+    return next(name for second in seconds if (name := second.strftime(NAME)) not in taken)
+
+
+def replaced_sets(settings: Settings) -> tuple[ReplacedSet, ...]:
+    """All sets, newest first; side files go with their database and are not listed."""
+    roots = (settings.sqlite_dir, settings.json_dir)
+    names = {folder.name for root in roots for folder in (root / swap.REPLACED).glob("*") if folder.is_dir()}
+    return tuple(ReplacedSet(name, _files(name, roots)) for name in sorted(names, reverse=True))
+
+
+def newest(settings: Settings) -> ReplacedSet:
+    """The set of the last restore (or undo). Raises NoBackup when there is none."""
+    sets = [found for found in replaced_sets(settings) if found.files]
+    if not sets:
+        raise NoBackup("no restore has replaced anything that is still kept", "there is nothing to undo")
+    return sets[0]
+
+
+def stage(found: ReplacedSet, settings: Settings) -> tuple[tuple[Path, Path], ...]:
+    """Copies of a set's files, ready to be swapped in: pairs of where each is staged and where it stood.
+
+    A database's side files are taken into its copy. Raises RestoreError when SQLite cannot do that.
+    """
+    staged = []
+    for kept, destination in found.files:
+        root = settings.sqlite_dir if kept.is_relative_to(settings.sqlite_dir) else settings.json_dir
+        copy = swap.staging_folder(root) / destination.relative_to(root)
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy2(kept, copy)
+        for suffix in ("-wal", "-journal"):
+            if Path(f"{kept}{suffix}").exists():
+                shutil.copy2(f"{kept}{suffix}", f"{copy}{suffix}")
+                _take_in(copy, kept)
+        swap.sync(copy)
+        staged.append((copy, destination))
+    return tuple(staged)
+
+
+def prune(settings: Settings, keep: timedelta, now: datetime) -> int:
+    """Throws sets away that are older than `keep`; gives how many."""
+    old = [found.name for found in replaced_sets(settings) if _age(found.name, now) > keep]
+    for name in old:
+        for root in (settings.sqlite_dir, settings.json_dir):
+            shutil.rmtree(root / swap.REPLACED / name, ignore_errors=True)
+    return len(old)
+
+
+def _files(name: str, roots: tuple[Path, ...]) -> tuple[tuple[Path, Path], ...]:
+    return tuple(
+        (kept, root / kept.relative_to(root / swap.REPLACED / name))
+        for root in roots
+        for kept in sorted((root / swap.REPLACED / name).rglob("*"))
+        if kept.is_file() and not kept.name.endswith((*swap.SIDE_FILES, ".copying"))
+    )
+
+
+def _take_in(copy: Path, kept: Path) -> None:
+    try:
+        with closing(sqlite3.connect(f"file:{quote(str(copy))}?mode=rw", uri=True)) as connection:
+            connection.execute("SELECT count(*) FROM sqlite_schema").fetchall()
+            connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+    except sqlite3.Error as error:
+        raise RestoreError(
+            f"{kept} is damaged, so it cannot be put back as it was: {error}",
+            "nothing was changed; it was damaged before the restore: look at the file itself",
+        ) from error
+
+
+def _age(name: str, now: datetime) -> timedelta:
+    try:
+        return now - datetime.strptime(name, NAME).replace(tzinfo=UTC)
+    except ValueError:
+        return timedelta(0)  # not a set of ours: it is never thrown away
