@@ -19,8 +19,6 @@ class Wire:
     server: socket.socket
     connections: int = 0
     received: int = 0
-    round_trips: int = 0  # answers that followed a question
-    asked: bool = False
     cut_after: int | None = None  # bytes from the target
     pairs: list[tuple[socket.socket, socket.socket]] = field(default_factory=list)
     lock: threading.Lock = field(default_factory=threading.Lock)
@@ -76,13 +74,9 @@ class Wire:
                 if from_target:
                     self.open.wait()
                     self.received += len(data)
-                    self.round_trips += self.asked
-                    self.asked = False
                     if self.cut_after is not None and self.received > self.cut_after:
                         self.cut()
                         return
-                else:
-                    self.asked = True
                 sink.sendall(data)
         _close(source, sink)
 
