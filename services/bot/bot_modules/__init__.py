@@ -1,1 +1,1 @@
-"""Modules that depend on nothing of this bot: copy them into any other."""
+"""A JSON store of five layers that depends on nothing of this bot: copy the folder into any other. See README.md."""

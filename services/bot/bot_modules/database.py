@@ -7,43 +7,57 @@
     await save_data(data)
 
 The file is `data.json` in the folder that JSON_DIR names. When `save_data` returns, the data is on the
-disk. Whatever happens, the file is either the old one or the new one, whole. Nothing but Python's
-standard library is needed.
+disk. Whatever happens, `load_data` gives what was last saved, or the save in flight: backup_system.py says
+how. Nothing but Python's standard library is needed.
 """
 
 from __future__ import annotations
 
 import asyncio
-import json
-import math
 import os
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
+from typing import TypeVar
+
+from .backup_system import Store
+from .backups import Backup
+from .codec import Frozen
+from .encoding import Data
+from .errors import DamagedFileError, SaveFailedError, SettingsError, UnsavableDataError
+from .recovery import Validate, refusal
+from .settings import Settings, read_settings
+from .statistics import Statistics
 
 FILE_NAME = "data.json"
 
-Data = dict[str, Any]
-
-
-class UnsavableDataError(ValueError):
-    """The data holds something that JSON cannot give back unchanged. Nothing was written."""
-
-
-class DamagedFileError(ValueError):
-    """The file is there but holds no JSON object. It was left as it is."""
+Outcome = TypeVar("Outcome")
 
 
 class DataManager:
-    """Loads and saves one file. Saves happen in the order of their calls, also when they overlap.
+    """Loads and saves one document. Saves happen in the order of their calls, also when they overlap.
 
-    `data` is what was last loaded or saved. All work on the disk is done by one thread, in order, so
-    the event loop never waits for it and a load sees every save that was called before it.
+    `data` is what was last loaded, saved or restored. `validate` is the bot's own check of a document: it returns
+    False or raises ValueError for one that is not the bot's. `fresh` gives the document of the very first start.
+
+    All work on the disk is done by one thread, in order, so the event loop never waits for it and a load sees
+    every save that was called before it.
     """
 
-    def __init__(self, path: Path | None = None) -> None:
+    def __init__(
+        self,
+        path: Path | None = None,
+        *,
+        validate: Validate | None = None,
+        fresh: Callable[[], Data] = dict,
+        settings: Settings | None = None,
+    ) -> None:
         self._path = path
+        self._settings = settings
+        self._store: Store | None = None
         self._disk = ThreadPoolExecutor(max_workers=1, thread_name_prefix="json")
+        self.validate = validate
+        self.fresh = fresh
         self.data: Data = {}
 
     @property
@@ -57,29 +71,66 @@ class DataManager:
         return self._path
 
     async def load(self) -> Data:
-        """What the file holds; an empty dict when there is none yet.
+        """The newest document that was acknowledged; `fresh()` when there is none yet.
 
-        Raises DamagedFileError where it cannot be read as a JSON object, and OSError.
+        What was found damaged is kept aside under a name with the time. Raises OSError when the folder is not
+        there or a file may not be read, and SettingsError.
         """
-        self.data = await asyncio.wrap_future(self._disk.submit(_read, self.path))
+        data = await self._do(self._opened().load)
+        self.data = self.fresh() if data is None else data
         return self.data
 
     async def save(self, data: Data) -> None:
         """Makes `data`, as it is at the call, the file's durable content.
 
-        Raises UnsavableDataError before anything is written, and OSError where the disk fails. A caller that
-        is cancelled no longer waits, but the save is carried out.
+        Raises UnsavableDataError before anything is written, and SaveFailedError, an OSError, where the disk fails:
+        it says where the data is safe. A caller that is cancelled no longer waits, but the save is carried out.
         """
-        saving = self._disk.submit(write_durably, self.path, encode(data))
-        await asyncio.shield(asyncio.wrap_future(saving))
+        frozen = Frozen(data)
+        if problem := refusal(data, self.validate):
+            raise UnsavableDataError(f"data {problem}")
+        store = self._opened()
+        await self._do(lambda: store.save(frozen.content()))
         self.data = data
+
+    async def statistics(self) -> Statistics:
+        """Counts, sizes and times, as they are after every save that was called before."""
+        return await self._do(self._opened().statistics)
+
+    async def backups(self) -> list[Backup]:
+        """Newest first."""
+        return await self._do(self._opened().backups)
+
+    async def restore(self, name: str) -> Data:
+        """Makes the backup of that name the current document, by a save like any other.
+
+        Raises FileNotFoundError for an unknown name, DamagedFileError when the backup does not validate, and
+        SaveFailedError. What was current before is among the backups.
+        """
+        self.data = await self._do(lambda: self._opened().restore(name))
+        return self.data
+
+    def close(self) -> None:
+        """Waits for the saves that were called, then ends the threads. At a program's end this happens by itself."""
+        self._disk.shutdown()
+        if self._store:
+            self._store.close()
+
+    def _opened(self) -> Store:
+        if self._store is None:
+            self._store = Store(self.path, self._settings or read_settings())
+        self._store.validate = self.validate
+        return self._store
+
+    async def _do(self, work: Callable[[], Outcome]) -> Outcome:
+        return await asyncio.shield(asyncio.wrap_future(self._disk.submit(work)))
 
 
 data_manager = DataManager()
 
 
 async def load_data() -> Data:
-    """What was last saved; an empty dict at the very first start."""
+    """What was last saved; an empty dict, or `data_manager.fresh()`, at the very first start."""
     return await data_manager.load()
 
 
@@ -88,108 +139,14 @@ async def save_data(data: Data) -> None:
     await data_manager.save(data)
 
 
-def encode(data: Data) -> bytes:
-    """The file's content for `data`, or UnsavableDataError naming the place that JSON cannot hold."""
-    if not isinstance(data, dict):
-        raise UnsavableDataError(f"data is a {type(data).__name__}; it must be a dict")
-    try:
-        if problem := _problem(data):
-            raise UnsavableDataError(f"data{problem}")
-        text = json.dumps(data, ensure_ascii=False, allow_nan=False)
-    except RecursionError:
-        raise UnsavableDataError("data is nested too deeply, or contains itself") from None
-    try:
-        return text.encode()
-    except UnicodeEncodeError:  # half a surrogate pair is not UTF-8; escaped, it still comes back the same
-        return json.dumps(data, allow_nan=False).encode("ascii")
-
-
-def write_durably(path: Path, content: bytes) -> None:
-    """Replaces the file in one step that a crash or a power cut leaves either undone or done.
-
-    The temporary file has a fixed name, so one that a crash left is used again rather than piling up,
-    and no name that ends in `.json`, so nobody takes it for a document.
-    """
-    temporary = path.with_name(f".{path.name}.new")
-    try:
-        with temporary.open("wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    except OSError:
-        temporary.unlink(missing_ok=True)  # a full disk needs the room
-        raise
-    folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
-
-
-def _read(path: Path) -> Data:
-    try:
-        content = path.read_bytes()
-    except FileNotFoundError:
-        if not path.parent.is_dir():
-            raise
-        return {}
-    try:
-        data = json.loads(content)
-    except (ValueError, RecursionError) as error:
-        raise DamagedFileError(
-            f"{path} is not JSON ({error}); keep it aside and put a backup in its place"
-        ) from error
-    if not isinstance(data, dict):
-        raise DamagedFileError(f"{path} holds a {type(data).__name__}, not an object")
-    return data
-
-
-def _problem(value: object) -> str | None:
-    """Where in `value` JSON could not give back the same, and why; None when it can.
-
-    The place is put together on the way back only, so that sound data costs no text.
-    """
-    if isinstance(value, str):
-        return None if value.isascii() or _comes_back(value) else " is text that JSON would change"
-    if value is None or isinstance(value, bool):
-        return None
-    if isinstance(value, int):
-        return _problem_of_int(value)
-    if isinstance(value, float):
-        return None if math.isfinite(value) else f" is {value}, which JSON has no number for"
-    if isinstance(value, dict):
-        return _problem_of_dict(value)
-    if isinstance(value, list | tuple):
-        for position, item in enumerate(value):
-            if problem := _problem(item):
-                return f"[{position}]{problem}"
-        return None
-    return f" is a {type(value).__name__}, which JSON cannot hold"
-
-
-def _problem_of_int(value: int) -> str | None:
-    try:
-        int.__repr__(value)
-    except ValueError:
-        return " is a number of too many digits"
-    return None
-
-
-def _problem_of_dict(value: dict[object, object]) -> str | None:
-    for key, item in value.items():
-        if not isinstance(key, str):
-            return f" has the key {key!r}; JSON keys are text: use str(...)"
-        if _problem(key):
-            return f" has the key {key!r}, which JSON would change"
-        if problem := _problem(item):
-            return f"[{key!r}]{problem}"
-    return None
-
-
-def _comes_back(text: str) -> bool:
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return bool(json.loads(json.dumps(text)) == text)
-    return True
+__all__ = [
+    "DamagedFileError",
+    "Data",
+    "DataManager",
+    "SaveFailedError",
+    "SettingsError",
+    "UnsavableDataError",
+    "data_manager",
+    "load_data",
+    "save_data",
+]
