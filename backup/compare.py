@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from backup.changes import TableChange, TableChanged, TableCreated, TableDropped
-from backup.hashing import WORTH_IT_ROWS
 from backup.pair import Pair
 from mirror.catalog import CatalogDatabase, CatalogTable
 from mirror.content import TableContent
@@ -57,8 +56,7 @@ def _compare_table(pair: Pair, table: Table, before: CatalogTable, number: int) 
     if len(mirror.columns) > len(before.mirror.columns):
         content = pair.content(table)
     else:
-        removed, added = pair.delta(table, old, number)
-        content = before.content.minus(removed).plus(added)
+        content = pair.content_after(table, old, before.content, number)
     deletes = pair.count_deletes(table, old, mirror.key_kind, number)
     return TableChanged(table, mirror, before, content, upserts, deletes, number)
 
@@ -87,8 +85,6 @@ def _created(pair: Pair, tables: list[Table], taken: set[str]) -> list[TableCrea
         name = postgres_name(table.name, taken)
         taken.add(name)
         rows = pair.count(table)
-        if rows >= WORTH_IT_ROWS:
-            pair.hash_beside(table)
         created.append(TableCreated(table, _new_mirror(pair, table, name), rows))
     return created
 

@@ -6,31 +6,26 @@ Both files are private to the sidecar and nobody writes to them, which is what `
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from urllib.parse import quote
 
-from backup.big_rows import big_lines
 from backup.changes import TableChanged, TableCreated
-from backup.hashing import Hashing
-from mirror.content import TableContent, hash_rows, row_query, table_content
+from mirror.content import TableContent
 from mirror.expressions import register
 from mirror.fits import row_differs, same_key
+from mirror.lines import RANGE_BITS, Lines, hashed_as, table_content
 from mirror.mapping import KeyKind
 from mirror.names import quote_sqlite
 from mirror.schema import Schema, Table
-from mirror.values import careful_line, is_big_row, is_plain, key_line, may_be_plain, plain_line, plain_row
-
-CHUNK_BYTES = 256 * 1024
-PLAIN_ROWS = 1000  # at most 10 kB each
+from mirror.values import key_line
 
 
 class Pair:
     """`main` is the snapshot, `shadow` (where there is one of the same encoding) the shadow; `temp` holds what differs."""
 
     def __init__(self, snapshot: Path, schema: Schema, shadow: Path | None, shadow_schema: Schema | None) -> None:
-        self.snapshot = snapshot
-        self.hashing: dict[str, Hashing] = {}
+        self.contents: dict[str, TableContent] = {}
         self.schema = schema
         self.shadow_schema = shadow_schema
         self.encoding = schema.pragmas.encoding
@@ -50,8 +45,6 @@ class Pair:
                 raise
 
     def close(self) -> None:
-        for hashing in self.hashing.values():
-            hashing.cancel()
         self.connection.close()
 
     def count(self, table: Table) -> int:
@@ -94,32 +87,55 @@ class Pair:
             )
         return upserts, self._number(f"SELECT count(*) FROM temp.gone_{number}")
 
-    def delta(self, table: Table, old: Table, number: int) -> tuple[TableContent, TableContent]:
-        """The content of the rows that went (in their old form) and of those that came (in their new form)."""
-        removed = hash_rows(self.connection, row_query(old, self.encoding, self._was(old, number)))
-        added = hash_rows(self.connection, row_query(table, self.encoding, self._changed(table, number)))
-        return removed, added
-
-    def hash_beside(self, table: Table) -> None:
-        """Begins to hash a large table in a process of its own; `content` waits for it."""
-        self.hashing[table.name] = Hashing(self.snapshot, table.name, self.encoding)
-
     def content(self, table: Table) -> TableContent:
-        """The content of the whole table in the snapshot."""
-        if table.name in self.hashing:
-            return self.hashing.pop(table.name).result()
-        return table_content(self.connection, table, self.encoding)
+        """The content of the whole table in the snapshot, once its rows have gone by or by reading them now."""
+        if table.name in self.contents:
+            return self.contents[table.name]
+        return table_content(self.connection, "main", table, self.encoding)
+
+    def content_after(self, table: Table, old: Table, before: TableContent, number: int) -> TableContent:
+        """The content of the table in the snapshot, carried forward from what the shadow has by what differs."""
+        was, now = (
+            Lines(self.connection, database, which, hashed_as(which), self.encoding)
+            for database, which in (("shadow", old), ("main", table))
+        )
+        if table.without_rowid:
+            removed = _sum(content for _, content in was.others(self._was(old, number), "1"))
+            added = _sum(content for _, content in now.others(self._changed(table, number), "1"))
+            return before.minus(removed).plus(added)
+        ranges = [
+            int(found)
+            for (found,) in self.connection.execute(
+                f"SELECT DISTINCT k0 >> {RANGE_BITS} FROM (SELECT k0 FROM temp.up_{number} "
+                f"UNION ALL SELECT k0 FROM temp.gone_{number})"
+            )
+        ]
+        if len(ranges) << RANGE_BITS > before.rows:
+            return self.content(table)
+        removed, added = (_sum(lines.of_range(number) for number in ranges) for lines in (was, now))
+        return before.minus(removed).plus(added)
 
     def created(self, change: TableCreated) -> Iterator[bytes]:
-        yield from self._lines(change, f"main.{quote_sqlite(change.table.name)} n")
+        lines = Lines(self.connection, "main", change.table, change.mirror, self.encoding)
+        total = TableContent()
+        for piece, content in lines.all():
+            total = total.plus(content)
+            yield piece
+        if change.mirror.fields == hashed_as(change.table).fields:
+            self.contents[change.table.name] = total
 
     def upserts(self, change: TableChanged) -> Iterator[bytes]:
-        yield from self._lines(change, self._changed(change.table, change.number))
+        lines = Lines(self.connection, "main", change.table, change.mirror, self.encoding)
+        rows = self._changed(change.table, change.number)
+        for piece, _ in lines.some(rows, change.upserts):
+            yield piece
 
     def deletes(self, change: TableChanged) -> Iterator[bytes]:
-        yield from self._chunks(
-            f"SELECT {key_line(self._old(change.known.mirror.name), change.known.mirror)} {self._deleted(change)}"
-        )
+        old = self._old(change.known.mirror.name)
+        query = f"SELECT {key_line(old, change.known.mirror)} {self._deleted(change)}"
+        cursor = self.connection.execute(query)
+        while lines := cursor.fetchmany(1000):
+            yield b"".join([line + b"\n" for (line,) in lines])
 
     def count_deletes(self, table: Table, old: Table, key_kind: KeyKind, number: int) -> int:
         return self._number(f"SELECT count(*) {self._deleted_rows(table, old, key_kind, number)}")
@@ -142,42 +158,6 @@ class Pair:
         table = self.shadow_schema.table(name)
         assert table is not None
         return table
-
-    def _lines(self, change: TableCreated | TableChanged, rows: str) -> Iterator[bytes]:
-        """Encodes plainly the rows that allow it, for as long as they do, and carefully all others."""
-        table, mirror = change.table, change.mirror
-        big = is_big_row(mirror)
-        careful = f"SELECT {careful_line(table, mirror)} FROM {rows} WHERE NOT ({big})"
-        # A UTF-16 text becomes valid UTF-8 on its way out even where it is not valid UTF-16.
-        if self.encoding != "UTF-8" or not may_be_plain(mirror):
-            yield from self._chunks(careful)
-            yield from big_lines(self.connection, table, mirror, rows, big, self.encoding)
-            return
-        plain, done = plain_row(mirror), 0
-        cursor = self.connection.execute(f"SELECT {plain_line(table, mirror)} FROM {rows} WHERE {plain}")
-        while lines := cursor.fetchmany(PLAIN_ROWS):
-            chunk = b"\n".join([line for (line,) in lines]) + b"\n"
-            if not is_plain(chunk, len(lines), len(mirror.fields)):
-                yield from self._chunks(f"{careful} AND {plain} LIMIT -1 OFFSET {done}")
-                break
-            done += len(lines)
-            yield chunk
-        if done < (change.rows if isinstance(change, TableCreated) else change.upserts):
-            yield from self._chunks(f"{careful} AND NOT ({plain})")
-            yield from big_lines(self.connection, table, mirror, rows, big, self.encoding)
-
-    def _chunks(self, query: str) -> Iterator[bytes]:
-        """Whole lines, as many as fit a chunk; at least one."""
-        lines: list[bytes] = []
-        size = 0
-        for (line,) in self.connection.execute(query):
-            lines.append(line)
-            size += len(line)
-            if size >= CHUNK_BYTES:
-                yield b"\n".join(lines) + b"\n"
-                lines, size = [], 0
-        if lines:
-            yield b"\n".join(lines) + b"\n"
 
     def _changed(self, table: Table, number: int) -> str:
         return self._joined(table, f"main.{quote_sqlite(table.name)}", f"up_{number}")
@@ -220,3 +200,10 @@ def _equal(table: Table, names: list[str], others: list[str]) -> str:
 
 def _named(names: list[str]) -> str:
     return ", ".join(f"{name} AS k{i}" for i, name in enumerate(names))
+
+
+def _sum(contents: Iterable[TableContent]) -> TableContent:
+    total = TableContent()
+    for content in contents:
+        total = total.plus(content)
+    return total

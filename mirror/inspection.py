@@ -7,7 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote
 
-from mirror.content import TableContent, database_hash, table_content
+from mirror.content import TableContent, database_hash
+from mirror.expressions import register
+from mirror.lines import table_content
 from mirror.schema import Schema, read_schema
 
 
@@ -26,7 +28,10 @@ def inspect(path: Path, journal_mode: str) -> Inspection:
     connection = sqlite3.connect(f"file:{quote(str(path))}?mode=ro&immutable=1", uri=True)
     try:
         schema = read_schema(connection, journal_mode)
-        contents = {table.name: table_content(connection, table, schema.pragmas.encoding) for table in schema.tables}
+        encoding = schema.pragmas.encoding
+        register(connection, encoding)
+        connection.text_factory = bytes
+        contents = {table.name: table_content(connection, "main", table, encoding) for table in schema.tables}
     finally:
         connection.close()
     return Inspection(schema, contents, database_hash(schema, contents))

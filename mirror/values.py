@@ -233,7 +233,7 @@ def _number(text: str) -> int | float:
 FROM_TEXT: dict[str, Callable[[str], Value]] = {
     "double precision": float,
     "numeric": _number,
-    "boolean": "ft".index,
+    "boolean": {"f": 0, "t": 1, "0": 0, "1": 1}.__getitem__,  # Postgres says f and t, SQLite 0 and 1
     "bytea": lambda text: bytes.fromhex(text[2:]),
 }
 

@@ -12,8 +12,10 @@ from gallery.values import BLOBS, INTEGERS, NUL_TEXTS, REALS, TEXTS
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mirror.content import TableContent, table_content
+from mirror.content import TableContent
+from mirror.expressions import register
 from mirror.inspection import header_journal_mode, inspect
+from mirror.lines import RANGE_BITS, Lines, hashed_as, table_content
 from mirror.schema import read_schema
 
 START = (
@@ -100,7 +102,18 @@ def table(encoding: str = "UTF-8") -> Iterator[sqlite3.Connection]:
 
 
 def content(connection: sqlite3.Connection, encoding: str = "UTF-8") -> TableContent:
-    return table_content(connection, read_schema(connection, "delete").tables[0], encoding)
+    register(connection, encoding)
+    connection.text_factory = str
+    described = read_schema(connection, "delete").tables[0]
+    connection.text_factory = bytes
+    return table_content(connection, "main", described, encoding)
+
+
+def content_of_range(connection: sqlite3.Connection, number: int) -> TableContent:
+    connection.text_factory = str
+    described = read_schema(connection, "delete").tables[0]
+    connection.text_factory = bytes
+    return Lines(connection, "main", described, hashed_as(described), "UTF-8").of_range(number)
 
 
 @given(st.lists(st.tuples(values, values), max_size=6), st.lists(st.tuples(values, values), max_size=6))
@@ -112,15 +125,46 @@ def test_a_hash_carried_forward_is_the_hash_counted_anew(before: list[object], a
         )
         first = content(connection)
         connection.executemany(
-            "INSERT INTO t (rowid, a, b) VALUES (?, ?, ?)", [(100 + n, *row) for n, row in enumerate(after)]
+            "INSERT INTO t (rowid, a, b) VALUES (?, ?, ?)", [(1000 + n, *row) for n, row in enumerate(after)]
         )
         both = content(connection)
-        connection.execute("DELETE FROM t WHERE rowid < 100")
+        connection.execute("DELETE FROM t WHERE rowid < 1000")
         second = content(connection)
         assert empty == TableContent()
         assert first.plus(second) == both
         assert both.minus(first) == second
         assert both.rows == len(before) + len(after)
+
+
+ROWIDS = st.one_of(st.integers(-600, 600), st.integers(-(2**63), 2**63 - 1))
+
+
+@given(st.dictionaries(ROWIDS, st.tuples(values, values), max_size=8))
+def test_the_ranges_of_rowids_add_up_to_the_table(rows: dict[int, tuple[object, object]]) -> None:
+    with table() as connection:
+        connection.executemany("INSERT INTO t (rowid, a, b) VALUES (?, ?, ?)", [(n, *row) for n, row in rows.items()])
+        whole = content(connection)
+        parts = TableContent()
+        for number in {rowid >> RANGE_BITS for rowid in rows}:
+            parts = parts.plus(content_of_range(connection, number))
+        assert parts == whole
+        assert whole.rows == len(rows)
+
+
+@pytest.mark.parametrize("step", [1, 3, 1000, 2**40])
+def test_dense_and_sparse_rowids_are_hashed_alike(step: int) -> None:
+    """All rows by one road or the other: what one range holds must not depend on which was taken."""
+    with table() as connection:
+        rows = [(n * step, n, f"text {n}") for n in range(-700, 700)]
+        connection.executemany("INSERT INTO t (rowid, a, b) VALUES (?, ?, ?)", rows)
+        connection.execute(
+            "INSERT INTO t (rowid, a, b) VALUES (5001 * ?, 'a\tb\nc' || char(1) || char(2) || '\\', 1.5)", [step]
+        )
+        whole = content(connection)
+        parts = TableContent()
+        for number in {rowid >> RANGE_BITS for rowid, _, _ in [*rows, (5001 * step, 0, "")]}:
+            parts = parts.plus(content_of_range(connection, number))
+        assert parts == whole
 
 
 @given(values, values, st.sampled_from(["UTF-8", "UTF-16le", "UTF-16be"]))

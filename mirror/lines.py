@@ -1,0 +1,178 @@
+"""A table's rows as COPY lines, with the content of what goes by: all of them, or those of a range of rowids.
+
+Nearly all rows of nearly all tables need no care (values.plain_row), so they are encoded and hashed many at once: the ones
+whose rowids agree in all but the last eight bits are hashed together. Every other row is encoded carefully and hashed by
+itself. Which of the two a row is follows from the row alone, and its line is the same on both roads.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from hashlib import blake2b
+from itertools import groupby
+from operator import itemgetter
+
+from mirror.big_rows import big_lines
+from mirror.content import TableContent, of_lines
+from mirror.mapping import MirrorTable, mirror_table
+from mirror.names import quote_sqlite
+from mirror.schema import Table
+from mirror.values import careful_line, is_big_row, is_plain, may_be_plain, plain_line, plain_row
+
+RANGE_BITS = 8
+CHUNK_BYTES = 256 * 1024
+
+Piece = tuple[bytes, TableContent]
+_NOTHING = TableContent()
+
+
+def hashed_as(table: Table) -> MirrorTable:
+    """The form in which a table's rows are hashed: it follows from the table alone, not from the mirror it has got."""
+    return mirror_table(table, table.name, key_fits=True)
+
+
+class Lines:
+    """The rows of one table in `database` (main or an attached one) of a connection that gives text as bytes."""
+
+    def __init__(
+        self, connection: sqlite3.Connection, database: str, table: Table, mirror: MirrorTable, encoding: str
+    ) -> None:
+        self.connection = connection
+        self.table = table
+        self.mirror = mirror
+        self.encoding = encoding
+        self.relation = f"{database}.{quote_sqlite(table.name)} n"
+        self.big = is_big_row(mirror)
+        # A UTF-16 text becomes valid UTF-8 on its way out even where it is not valid UTF-16.
+        by_range = table.rowid_alias is not None and encoding == "UTF-8" and may_be_plain(mirror)
+        self.plain = plain_row(mirror) if by_range else "0"
+        self.rowid = f"n.{quote_sqlite(str(table.rowid_alias))}"
+
+    def all(self) -> Iterator[Piece]:
+        """Every row, once, as pieces of whole lines (a large row: as several pieces, the content with the last)."""
+        done = 0
+        if self.plain != "0":
+            for piece in self._all_plain():
+                done += piece[1].rows
+                yield piece
+        if done < self._number(f"SELECT count(*) FROM {self.relation}"):
+            yield from self.others(self.relation, "1")
+
+    def some(self, rows: str, count: int) -> Iterator[Piece]:
+        """`count` rows of a FROM clause in which the table is n, without their content."""
+        done = 0
+        if self.plain != "0":
+            cursor = self.connection.execute(
+                f"SELECT {plain_line(self.table, self.mirror)} FROM {rows} WHERE {self.plain}"
+            )
+            while lines := cursor.fetchmany(1000):
+                chunk = b"\n".join([line for (line,) in lines]) + b"\n"
+                if not is_plain(chunk, len(lines), len(self.mirror.fields)):
+                    careful = f"SELECT {careful_line(self.table, self.mirror)} FROM {rows} WHERE {self.plain}"
+                    for (line,) in self.connection.execute(f"{careful} LIMIT -1 OFFSET {done}"):
+                        yield line + b"\n", _NOTHING
+                    break
+                done += len(lines)
+                yield chunk, _NOTHING
+        if done < count:
+            yield from self.others(rows, "1")
+
+    def of_range(self, number: int) -> TableContent:
+        """The content of the rows whose rowids are in this range."""
+        content = _NOTHING
+        condition = self._range(number)
+        if self.plain != "0":
+            for _, plain in self._plain_range(number):
+                content = content.plus(plain)
+        for _, other in self.others(self.relation, condition):
+            content = content.plus(other)
+        return content
+
+    def others(self, rows: str, condition: str) -> Iterator[Piece]:
+        """The rows that are encoded with care. `rows` is a FROM clause in which the table is n."""
+        careful = f"SELECT {careful_line(self.table, self.mirror)} FROM {rows} WHERE NOT ({self.plain})"
+        lines: list[bytes] = []
+        size = 0
+        for (line,) in self.connection.execute(f"{careful} AND NOT ({self.big}) AND ({condition})"):
+            lines.append(line)
+            size += len(line)
+            if size >= CHUNK_BYTES:
+                yield _one_by_one(lines)
+                lines, size = [], 0
+        if lines:
+            yield _one_by_one(lines)
+        yield from self._large(rows, condition)
+
+    def _large(self, rows: str, condition: str) -> Iterator[Piece]:
+        where = f"({self.big}) AND ({condition})"
+        digest = blake2b(digest_size=32)
+        for piece in big_lines(self.connection, self.table, self.mirror, rows, where, self.encoding):
+            digest.update(piece)
+            ended = piece == b"\n"
+            yield piece, of_lines(1, digest) if ended else _NOTHING
+            if ended:
+                digest = blake2b(digest_size=32)
+
+    def _all_plain(self) -> Iterator[Piece]:
+        lowest, highest, rows = self.connection.execute(
+            f"SELECT min({self.rowid}), max({self.rowid}), count(*) FROM {self.relation}"
+        ).fetchone()
+        if not rows:
+            return
+        first, last = lowest >> RANGE_BITS, highest >> RANGE_BITS
+        if (last - first) * 8 > rows:
+            yield from self._sparse()
+            return
+        for number in range(first, last + 1):
+            yield from self._plain_range(number)
+
+    def _sparse(self) -> Iterator[Piece]:
+        """Rowids that are far apart: one query for all is faster than one for each range."""
+        numbered = self.connection.execute(
+            f"SELECT {self.rowid} >> {RANGE_BITS}, {plain_line(self.table, self.mirror)} FROM {self.relation} "
+            f"WHERE {self.plain} ORDER BY {self.rowid}"
+        )
+        for number, rows in groupby(numbered, itemgetter(0)):
+            yield self._checked(number, [line for _, line in rows])
+
+    def _plain_range(self, number: int) -> Iterator[Piece]:
+        query = f"SELECT {plain_line(self.table, self.mirror)} FROM {self.relation} WHERE {self.rowid} BETWEEN ? AND ?"
+        found = self.connection.execute(f"{query} AND {self.plain} ORDER BY {self.rowid}", _bounds(number)).fetchall()
+        if found:
+            yield self._checked(number, [line for (line,) in found])
+
+    def _checked(self, number: int, lines: list[bytes]) -> Piece:
+        """The lines as they are if they say what they mean, otherwise made again with care."""
+        chunk = b"\n".join(lines) + b"\n"
+        if not is_plain(chunk, len(lines), len(self.mirror.fields)):
+            query = f"SELECT {careful_line(self.table, self.mirror)} FROM {self.relation} WHERE {self.plain}"
+            careful = self.connection.execute(f"{query} AND {self._range(number)} ORDER BY {self.rowid}")
+            chunk = b"".join([line + b"\n" for (line,) in careful])
+        return chunk, of_lines(len(lines), blake2b(chunk, digest_size=32))
+
+    def _range(self, number: int) -> str:
+        low, high = _bounds(number)
+        return f"{self.rowid} BETWEEN {low} AND {high}"
+
+    def _number(self, query: str) -> int:
+        return int(self.connection.execute(query).fetchone()[0])
+
+
+def _bounds(number: int) -> tuple[int, int]:
+    return number << RANGE_BITS, (number << RANGE_BITS) + (1 << RANGE_BITS) - 1
+
+
+def _one_by_one(lines: list[bytes]) -> Piece:
+    content = _NOTHING
+    for line in lines:
+        content = content.plus(of_lines(1, blake2b(line + b"\n", digest_size=32)))
+    return b"\n".join(lines) + b"\n", content
+
+
+def table_content(connection: sqlite3.Connection, database: str, table: Table, encoding: str) -> TableContent:
+    """The content of a whole table; the connection needs expressions.register, and gives text as bytes."""
+    content = _NOTHING
+    for _, piece in Lines(connection, database, table, hashed_as(table), encoding).all():
+        content = content.plus(piece)
+    return content
