@@ -73,6 +73,8 @@ def two_states(source: Source, tmp_path: Path) -> tuple[dict[str, Any], dict[str
 
 
 def make_old(source: Source) -> None:
+    """Without its -wal, the database in WAL mode is neither the old one nor the new."""
+    source.write("UPDATE t SET a = 'old, and checkpointed'", "sub/wal.db")
     with another_process(
         source.sqlite / "sub" / "wal.db", "PRAGMA wal_autocheckpoint = 0", "UPDATE t SET a = 'old'", "DELETE FROM k"
     ):
