@@ -117,7 +117,7 @@ in_test_image() {
     part=$1
     shift
     docker run --rm --init --name "$TEST_PROJECT-test" --label "$TEST_PROJECT" --read-only --cap-drop ALL \
-        --security-opt no-new-privileges --pids-limit 200 --tmpfs /tmp:exec --env HOME=/tmp --env CI="${CI:-}" \
+        --security-opt no-new-privileges --pids-limit 200 --tmpfs /tmp:exec --tmpfs /small:size=2m,uid=10001 --env HOME=/tmp --env CI="${CI:-}" \
         "$@" sidemirror/test:local pytest -p no:cacheprovider "tests/$part"
 }
 

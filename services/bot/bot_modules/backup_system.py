@@ -14,10 +14,11 @@ from __future__ import annotations
 import errno
 import logging
 import os
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
-from .backups import COMPRESSED, FOLDER, TIMESTAMPED, Backup, list_backups, name_of, next_stamp, pack
+from .backups import COMPRESSED, FOLDER, TIMESTAMPED, Backup, Stamp, list_backups, name_of, next_stamp, pack
 from .checksums import Copy, Save, read_known, sha256, write_known
 from .cleanup import to_delete
 from .durable import discard, keep_aside, move_aside, publish, stage, sync_folder, write_durably
@@ -25,7 +26,7 @@ from .emergency import Emergency
 from .emergency_copies import EmergencyCopies
 from .encoding import Data
 from .errors import DamagedFileError, SaveFailedError
-from .recovery import Found, Validate, checked, content_of, recover
+from .recovery import Found, Validate, checked, content_of, recover, size_and_time
 from .settings import Settings
 from .statistics import Statistics, in_words, look
 from .webhook import Webhook
@@ -77,9 +78,16 @@ class Store:
         self._may_hold = [found.main_sha256]
         self._to_keep: list[tuple[Path, str]] = []
         self._emergency.unread = self._emergency.there()
-        self._newest = max((backup.stamp for backup in list_backups(self.folder)), default=None)
+        self._newest = self._newest_stamp()
         self._is_open = True
         return found
+
+    def _newest_stamp(self) -> Stamp | None:
+        try:
+            return max((backup.stamp for backup in self.backups()), default=None)
+        except OSError as error:
+            log.warning("the backups cannot be listed: %s", error)
+            return None
 
     def _let_go_of_outlived(self, found: Found) -> None:
         try:
@@ -100,23 +108,23 @@ class Store:
         outcome = f"recovered from {found.source}" if found.source else "no file is left that validates: starting anew"
         log.error("%s; %s", wrong, outcome)
         self._webhook.send(f"Recovery of {self.path.name}: {wrong}; {outcome}.", urgent=True)
+        is_replaced = found.source not in (None, self.path)
         for path, _ in found.damaged:
-            self._put_aside(path, "damaged")
-        if found.source is None or found.source == self.path:
+            self._put_aside(path, "damaged", keep_aside if is_replaced and path == self.path else move_aside)
+        if not is_replaced:
             return
         if found.main_is_valid:
-            self._put_aside(self.path, "older")
+            self._put_aside(self.path, "older", keep_aside)
         self._emergency.unread = set()
         try:
             self.save(found.content)
         except OSError as error:
             log.warning("what was recovered could not be written back yet: %s", error)
 
-    def _put_aside(self, path: Path, why: str) -> None:
+    def _put_aside(self, path: Path, why: str, put: Callable[[Path, str], Path]) -> None:
         """data.json is only replaced once this has worked."""
         try:
-            aside = keep_aside(path, why) if path == self.path else move_aside(path, why)
-            log.warning("%s is kept as %s", path, aside.name)
+            log.warning("%s is kept as %s", path, put(path, why).name)
         except OSError as error:
             log.warning("%s could not be kept aside: %s", path, error)
             if path == self.path:
@@ -178,7 +186,8 @@ class Store:
         self._failures += 1
         self._failures_in_a_row += 1
         saved = f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}"
-        copy = Emergency(self._number, tuple(self._may_hold), saved, str(cause), content)
+        main = size_and_time(self.path)
+        copy = Emergency(self._number, tuple(self._may_hold), main, saved, str(cause), content)
         error = SaveFailedError(self.path, cause, self._emergency.write(copy))
         log.error("%s", error)
         if str(self._failures_in_a_row).strip("0") == "1":  # the 1st, 10th, 100th: not a notice a second

@@ -72,7 +72,7 @@ def list_backups(folder: Path) -> list[Backup]:
                     kind = COMPRESSED if match[1] else TIMESTAMPED
                     stamp = Stamp(match[2], int(match[3] or 0))
                     found.append(Backup(folder, entry.name, kind, stamp, entry.stat().st_size))
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return []
     return sorted(found, key=lambda backup: (backup.stamp, backup.kind == TIMESTAMPED), reverse=True)
 

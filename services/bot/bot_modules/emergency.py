@@ -1,13 +1,14 @@
 """The emergency copy: the whole document with all that decides whether it is newer than data.json.
 
     {"sha256": "…",                  of everything below this line
-    "emergency": {"number": 17, "instead_of": ["…"], "saved": "2026-11-22T02:07:21Z", "why": "…"},
+    "emergency": {"number": 17, "instead_of": ["…"], "main": [8401, 1795313241000000000], "saved": "…", "why": "…"},
     "document":
     {…}                              line 4, alone: sed -n 4p data.emergency.json > data.json
     }
 
-`instead_of` are the checksums of what data.json can hold after the failed save. A data.json with one of them is
-older than this copy, although it is valid; one with any other was saved, or put there, later.
+`instead_of` are the checksums of what data.json can hold after the failed save, `main` the size and the time of
+change that it has. A data.json with one of them is older than this copy, although it is valid; one with any other
+was saved, or put there, later.
 """
 
 from __future__ import annotations
@@ -30,6 +31,7 @@ class Emergency:
 
     number: int
     instead_of: tuple[str, ...]
+    main: tuple[int, int] | None
     saved: str
     why: str
     content: bytes
@@ -37,7 +39,7 @@ class Emergency:
 
 def write_emergency(path: Path, copy: Emergency) -> None:
     """Durable when it returns."""
-    header = {"number": copy.number, "instead_of": copy.instead_of, "saved": copy.saved, "why": copy.why}
+    header = {key: value for key, value in vars(copy).items() if key != "content"}
     rest = f'"emergency": {json.dumps(header)},\n'.encode() + _BEFORE + copy.content + _AFTER
     write_durably(path, f'{{"sha256": "{sha256(rest)}",\n'.encode() + rest)
 
@@ -55,6 +57,8 @@ def read_emergency(path: Path) -> Emergency | None:
         second, _, after = rest.partition(b"\n")
         header: dict[str, Any] = json.loads(b"{" + second.rstrip(b",") + b"}")["emergency"]
         content = after.removeprefix(_BEFORE).removesuffix(_AFTER)
-        return Emergency(header["number"], tuple(header["instead_of"]), header["saved"], header["why"], content)
+        header["instead_of"] = tuple(header["instead_of"])
+        header["main"] = tuple(header["main"]) if header["main"] else None
+        return Emergency(content=content, **header)
     except (ValueError, KeyError, TypeError) as error:
         raise DamagedFileError("is no emergency copy") from error

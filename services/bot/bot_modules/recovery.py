@@ -12,6 +12,7 @@ from __future__ import annotations
 import errno
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -53,13 +54,14 @@ def recover(path: Path, emergencies: list[Path], backups: Path, known: Known, va
     found.outlived = [where for where, _ in copies if where not in [each for each, _ in newer]]
     if found.main_is_valid and not newer:
         return found
-    for where, content in _in_order(newer, list_backups(backups), known, found):
+    for where, read in _in_order(newer, backups, known, found):
         try:
-            data = checked(content(), validate)
+            content = read()
+            data = checked(content, validate)
         except ValueError as error:
             found.damaged.append((where, str(error)))
             continue
-        found.data, found.content, found.source = data, content(), where
+        found.data, found.content, found.source = data, content, where
         return found
     return found
 
@@ -90,14 +92,22 @@ def content_of(backup: Backup, known: Known) -> bytes:
     return content
 
 
+def size_and_time(path: Path) -> tuple[int, int] | None:
+    """In bytes and in ns: what stays when a disk damages a file, and changes when a person or a program does."""
+    try:
+        status = path.stat()
+    except OSError:
+        return None
+    return status.st_size, status.st_mtime_ns
+
+
 def _look_at_main(path: Path, known: Known, validate: Validate | None, found: Found) -> None:
     try:
         content = _read(path)
         if content is None:
             return
         found.main_sha256 = sha256(content)
-        status = path.stat()
-        saves = known.of_main(status.st_size, status.st_mtime_ns)
+        saves = known.of_main(*(size_and_time(path) or (0, 0)))
         if saves and found.main_sha256 not in [save.sha256 for save in saves]:
             raise ValueError("does not match its checksum")
         found.data = checked(content, validate)
@@ -133,30 +143,28 @@ def _copies(emergencies: list[Path], found: Found) -> list[tuple[Path, Emergency
 
 def _stands_in(copy: Emergency, found: Found, known: Known, path: Path) -> bool:
     """Whether the copy is newer than the valid data.json."""
-    status = path.stat()
+    size, changed = size_and_time(path) or (0, 0)
     saved_later = any(
-        save.number > copy.number and save.sha256 == found.main_sha256
-        for save in known.of_main(status.st_size, status.st_mtime_ns)
+        save.number > copy.number and save.sha256 == found.main_sha256 for save in known.of_main(size, changed)
     )
     same = found.main_sha256 == sha256(copy.content)
-    return not saved_later and not same and found.main_sha256 in copy.instead_of
+    return not saved_later and not same and (found.main_sha256 in copy.instead_of or copy.main == (size, changed))
 
 
 def _in_order(
-    copies: list[tuple[Path, Emergency]], backups: list[Backup], known: Known, found: Found
+    copies: list[tuple[Path, Emergency]], folder: Path, known: Known, found: Found
 ) -> Iterator[tuple[Path, Callable[[], bytes]]]:
     """Where to look, best first, and how to get the document's bytes."""
+    backups = [] if found.main_is_valid else list_backups(folder)  # a valid main file is only older than copies
     highest = copies[0][1].number if copies else 0
-    first = [each for each in backups if copies and _number(each, known) > highest and not found.main_is_valid]
+    first = [backup for backup in backups if copies and _number(backup, known) > highest]
     for backup in first:
-        yield backup.path, lambda backup=backup: content_of(backup, known)  # type: ignore[misc]
+        yield backup.path, partial(content_of, backup, known)
     for where, copy in copies:
-        yield where, lambda copy=copy: copy.content  # type: ignore[misc]
-    if found.main_is_valid:
-        return  # it is what was found already
+        yield where, partial(bytes, copy.content)
     for backup in backups:
         if backup not in first:
-            yield backup.path, lambda backup=backup: content_of(backup, known)  # type: ignore[misc]
+            yield backup.path, partial(content_of, backup, known)
 
 
 def _number(backup: Backup, known: Known) -> int:

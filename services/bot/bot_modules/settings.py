@@ -65,6 +65,7 @@ def _webhook_url(env: Mapping[str, str], problems: list[str]) -> str | None:
 def _is_web_address(url: str) -> bool:
     try:
         parts = urlsplit(url)
-        return parts.scheme in ("http", "https") and bool(parts.hostname) and url.isascii() and url.isprintable()
+        is_plain = url.isascii() and url.isprintable() and " " not in url
+        return parts.scheme in ("http", "https") and bool(parts.hostname) and is_plain
     except ValueError:
         return False

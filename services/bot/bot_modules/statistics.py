@@ -54,6 +54,12 @@ def in_words(name: str, now: Statistics) -> str:
     if now.newest_backup:
         age = f"the newest {max(0.0, (datetime.now(UTC) - now.newest_backup).total_seconds()):.0f} s old"
     return (
-        f"{name}: {now.saves} saves, {now.size / 1e6:.3g} MB, "
-        f"{now.timestamped} + {now.compressed} compressed backups, {age}."
+        f"{name}: {now.saves} saves, {_size(now.size)}, {now.timestamped} + {now.compressed} compressed backups, {age}."
     )
+
+
+def _size(count: int) -> str:
+    for unit, factor in (("MB", 1e6), ("kB", 1e3)):
+        if count >= factor:
+            return f"{count / factor:.1f} {unit}"
+    return f"{count} bytes"

@@ -141,7 +141,8 @@ def test_readers_never_see_half_a_document(tmp_path):
     path = tmp_path / "data.json"
     write_durably(path, encode({"n": 0, "filling": []}))
     program = (
-        "import sys; from pathlib import Path; from bot_modules.durable import write_durably; from bot_modules.encoding import encode\n"
+        "import sys; from pathlib import Path\n"
+        "from bot_modules.durable import write_durably; from bot_modules.encoding import encode\n"
         "for n in range(300): write_durably(Path(sys.argv[1]), encode({'n': n, 'filling': [n] * (n * 50)}))\n"
     )
     environment = {**os.environ, "PYTHONPATH": str(Path(database.__file__).parents[1])}
