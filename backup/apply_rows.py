@@ -44,7 +44,14 @@ def _create(
         sql.SQL("{} {}").format(sql.Identifier(name), sql.SQL(_column_type(mirror, name, type)))
         for name, type in mirror.fields
     )
-    script.add("CREATE TABLE {table} ({columns})", table=table, columns=columns)
+    key = sql.SQL("CONSTRAINT {} PRIMARY KEY ({})").format(_key_name(mirror), _key(mirror))
+    # Rows come in the order of their rowids: an index on them grows at its end, while the next rows are being encoded.
+    # Any other is made faster when all rows are there.
+    at_once = mirror.key_kind == "rowid" or change.table.integer_key is not None
+    script.add(
+        "CREATE TABLE {table} ({columns})",
+        table=table, columns=sql.SQL(", ").join([columns, key]) if at_once else columns,
+    )  # fmt: skip
     inline, rest = first_part(rows.created(change))
     if inline is None:
         # The table was made in this transaction, so its rows can be written as frozen: no vacuum has to come back.
@@ -56,10 +63,8 @@ def _create(
             "INSERT INTO {table} ({names}) {rows}",
             table=table, names=_names(mirror), rows=values(inline, [type for _, type in mirror.fields]),
         )  # fmt: skip
-    script.add(
-        "ALTER TABLE {table} ADD CONSTRAINT {name} PRIMARY KEY ({key})",
-        table=table, name=_key_name(mirror), key=_key(mirror),
-    )  # fmt: skip
+    if not at_once:
+        script.add("ALTER TABLE {table} ADD {key}", table=table, key=key)
     total = rows.content(change.table)
     script.add("SELECT sidemirror.protect({}, {})", schema_name, mirror.mirror_name)
     script.add(
@@ -195,6 +200,8 @@ def _key_name(mirror: MirrorTable) -> sql.Identifier:
 
 def _analyze(script: Script, table: sql.Composable, rows: int) -> None:
     if rows >= ANALYZE_ROWS:
+        # A third of the usual sample: good enough until autovacuum comes, and three times as fast.
+        script.add("SET LOCAL default_statistics_target = 30")
         script.add("ANALYZE {table}", table=table)
 
 

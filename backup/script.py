@@ -51,12 +51,9 @@ class Script:
     def copy(self, table: sql.Composable, chunks: Iterable[bytes], rows: int, *options: str) -> None:
         """Streams chunks of COPY lines into a table. Raises SidemirrorError unless exactly `rows` rows arrived."""
         self.flush()
+        command = sql.SQL(f"COPY {{}} FROM STDIN WITH ({', '.join([COPY_OPTIONS, *options])})").format(table)
         stream = _Stream(chunks)
-        self.cursor.copy_expert(
-            sql.SQL(f"COPY {{}} FROM STDIN WITH ({', '.join([COPY_OPTIONS, *options])})").format(table),
-            stream,
-            size=CHUNK_BYTES,
-        )
+        self.cursor.copy_expert(command, stream, size=CHUNK_BYTES)
         self.bytes_sent += stream.sent
         require_rows(self.cursor.rowcount, rows)
 

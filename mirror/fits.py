@@ -46,9 +46,9 @@ def key_fits(table: Table, mirror_columns: Sequence[MirrorColumn], alias: str = 
     types = {column.name: column.type for column in mirror_columns}
     names = [(f"{alias}.{quote_sqlite(c.name)}", types[c.name]) for c in table.key_columns]
     few = str(int(len(names) <= KEY_COLUMNS))
-    size = " + ".join(f"octet_length({name})" for name, _ in names)
+    sizes = [f"octet_length({name})" for name, type in names if type in ("text", "bytea")]
     each = [f"{name} IS NOT NULL AND ({fits(name, type)})" for name, type in names]
-    return all_of([few, *each, f"{size} <= {KEY_BYTES}"])
+    return all_of([few, *each, f"{' + '.join(sizes) or 0} <= {KEY_BYTES}"])
 
 
 def encoded_key(table: Table, alias: str) -> str:

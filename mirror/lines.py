@@ -1,7 +1,7 @@
 """A table's rows as COPY lines, with the content of what goes by: all of them, or those of a range of rowids.
 
 Nearly all rows of nearly all tables need no care (values.plain_row), so they are encoded and hashed many at once: the ones
-whose rowids agree in all but the last eight bits are hashed together. Every other row is encoded carefully and hashed by
+whose rowids agree in all but the last nine bits are hashed together. Every other row is encoded carefully and hashed by
 itself. Which of the two a row is follows from the row alone, and its line is the same on both roads.
 """
 
@@ -20,7 +20,7 @@ from mirror.names import quote_sqlite
 from mirror.schema import Table
 from mirror.values import careful_line, is_big_row, is_plain, may_be_plain, plain_line, plain_row
 
-RANGE_BITS = 8
+RANGE_BITS = 9
 CHUNK_BYTES = 256 * 1024
 
 Piece = tuple[bytes, TableContent]
@@ -48,6 +48,11 @@ class Lines:
         by_range = table.rowid_alias is not None and encoding == "UTF-8" and may_be_plain(mirror)
         self.plain = plain_row(mirror) if by_range else "0"
         self.rowid = f"n.{quote_sqlite(str(table.rowid_alias))}"
+        self.fields = len(mirror.fields)
+        self.of_plain_range = (
+            f"SELECT {plain_line(table, mirror)} FROM {self.relation} "
+            f"WHERE {self.rowid} BETWEEN ? AND ? AND {self.plain} ORDER BY {self.rowid}"
+        )
 
     def all(self) -> Iterator[Piece]:
         """Every row, once, as pieces of whole lines (a large row: as several pieces, the content with the last)."""
@@ -68,7 +73,7 @@ class Lines:
             )
             while lines := cursor.fetchmany(1000):
                 chunk = b"\n".join([line for (line,) in lines]) + b"\n"
-                if not is_plain(chunk, len(lines), len(self.mirror.fields)):
+                if not is_plain(chunk, len(lines), self.fields):
                     careful = f"SELECT {careful_line(self.table, self.mirror)} FROM {rows} WHERE {self.plain}"
                     for (line,) in self.connection.execute(f"{careful} LIMIT -1 OFFSET {done}"):
                         yield line + b"\n", _NOTHING
@@ -137,15 +142,14 @@ class Lines:
             yield self._checked(number, [line for _, line in rows])
 
     def _plain_range(self, number: int) -> Iterator[Piece]:
-        query = f"SELECT {plain_line(self.table, self.mirror)} FROM {self.relation} WHERE {self.rowid} BETWEEN ? AND ?"
-        found = self.connection.execute(f"{query} AND {self.plain} ORDER BY {self.rowid}", _bounds(number)).fetchall()
+        found = self.connection.execute(self.of_plain_range, _bounds(number)).fetchall()
         if found:
             yield self._checked(number, [line for (line,) in found])
 
     def _checked(self, number: int, lines: list[bytes]) -> Piece:
         """The lines as they are if they say what they mean, otherwise made again with care."""
         chunk = b"\n".join(lines) + b"\n"
-        if not is_plain(chunk, len(lines), len(self.mirror.fields)):
+        if not is_plain(chunk, len(lines), self.fields):
             query = f"SELECT {careful_line(self.table, self.mirror)} FROM {self.relation} WHERE {self.plain}"
             careful = self.connection.execute(f"{query} AND {self._range(number)} ORDER BY {self.rowid}")
             chunk = b"".join([line + b"\n" for (line,) in careful])

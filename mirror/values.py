@@ -78,6 +78,8 @@ def is_plain(lines: bytes, rows: int, fields: int) -> bool:
         return False
     if lines.count(b"\n") != rows or lines.count(b"\1") != rows * (fields - 1):
         return False
+    if lines.isascii():
+        return True
     try:
         lines.decode("utf-8")
     except UnicodeDecodeError:
