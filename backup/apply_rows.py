@@ -16,6 +16,9 @@ from mirror.names import distinct_name
 # A table that got this many rows at once has statistics that mislead the planner (and Supabase's row counts).
 ANALYZE_ROWS = 10_000
 
+# What a changed row takes in a statement, roughly: for the decision when to send what is gathered.
+ROW_BYTES = 200
+
 
 def apply_table(
     script: Script,
@@ -63,6 +66,7 @@ def _create(
             "INSERT INTO {table} ({names}) {rows}",
             table=table, names=_names(mirror), rows=values(inline, [type for _, type in mirror.fields]),
         )  # fmt: skip
+        script.weigh(len(inline))
     if not at_once:
         script.add("ALTER TABLE {table} ADD {key}", table=table, key=key)
     total = rows.content(change.table)
@@ -95,8 +99,10 @@ def _change(script: Script, schema_name: str, change: TableChanged, run: int, ro
         )
     if change.deletes:
         _delete(script, table, change, run, rows)
+        script.weigh(change.deletes * ROW_BYTES)
     if change.upserts:
         _upsert(script, table, change, run, rows)
+        script.weigh(change.upserts * ROW_BYTES)
     script.add(
         "INSERT INTO sidemirror.table_states (table_id, run, row_count, content_hash) VALUES ({}, {}, {}, {})",
         change.known.id, run, change.content.rows, change.content.hex,

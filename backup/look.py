@@ -15,7 +15,7 @@ from psycopg2.extensions import connection as Connection
 
 from backup import documents, guard, snapshot
 from backup.apply import RunIdentity
-from backup.changes import ChangeSet, DatabaseChange, DocumentChange, Pending, Refusal, TableChange
+from backup.changes import ChangeSet, DatabaseChange, DocumentChange, Pending, Refusal, TableChange, TableDropped
 from backup.compare import compare
 from backup.config import BackupSettings
 from backup.full_check import ShadowDiffers, check_carried_content
@@ -28,6 +28,7 @@ from mirror.catalog import CatalogDatabase, State
 from mirror.content import TableContent
 from mirror.errors import SourceError, SourceUnsupported
 from mirror.schema import Schema, read_schema, require_restorable, schema_without_data
+from mirror.values import LARGEST_BYTES, is_big_row
 
 SIGNATURES = "signatures.json"
 
@@ -118,12 +119,27 @@ def _look_at_database(work: Work, file: str, known: CatalogDatabase | None, seen
         known, pair, tables, unchanged = _compared(work, path, schema, known)
     except sqlite3.Error as error:
         raise snapshot.explain(error, file) from error
+    _refuse_what_is_too_large(path, pair, tables)
     guard.check(file, tables, None if file in work.accepted else work.settings.guard_shrink)
     if known is not None and not tables and known.describes(schema, copy.mode):
         work.pending.append(Pending(file, work.shadows.path(file, known.token), seen))
         return
     work.databases.append(DatabaseChange(file, known, schema, copy.mode, tables, unchanged, pair))
     work.pending.append(Pending(file, path, seen))
+
+
+def _refuse_what_is_too_large(path: Path, pair: Pair, tables: tuple[TableChange, ...]) -> None:
+    """Raises SourceUnsupported for a value that the target could take today and not remember tomorrow."""
+    if path.stat().st_size <= LARGEST_BYTES:
+        return
+    for change in tables:
+        if isinstance(change, TableDropped):
+            continue
+        if pair.has_row(change.table, is_big_row(change.mirror, size=LARGEST_BYTES)):
+            raise SourceUnsupported(
+                f"table {change.table.name} has a value of more than {LARGEST_BYTES // 1_000_000} MB",
+                "keep files of that size beside the database, and their names in it; all other databases go on",
+            )
 
 
 def _compared(work: Work, path: Path, schema: Schema, known: CatalogDatabase | None) -> _Compared:

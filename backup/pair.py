@@ -87,6 +87,10 @@ class Pair:
             )
         return upserts, self._number(f"SELECT count(*) FROM temp.gone_{number}")
 
+    def has_row(self, table: Table, condition: str) -> bool:
+        """Whether the snapshot has a row (alias n) that meets the condition."""
+        return bool(self._number(f"SELECT EXISTS (SELECT 1 FROM main.{quote_sqlite(table.name)} n WHERE {condition})"))
+
     def content(self, table: Table) -> TableContent:
         """The content of the whole table in the snapshot, once its rows have gone by or by reading them now."""
         if table.name in self.contents:

@@ -14,6 +14,7 @@ from mirror.values import COPY_OPTIONS, split_sent
 
 # Rows up to this size go inside the statements; more go by COPY, which costs a round trip of its own.
 INLINE_BYTES = 512 * 1024
+GATHERED_BYTES = 4 * 1024 * 1024
 
 CHUNK_BYTES = 256 * 1024
 
@@ -25,6 +26,7 @@ class Script:
         self.cursor = cursor
         self.statements: list[sql.Composable] = [sql.SQL(f"BEGIN; {LOCAL_SETTINGS}")]
         self.bytes_sent = 0
+        self.gathered = 0
         self.stages = count()
 
     def new_stage(self) -> str:
@@ -36,11 +38,18 @@ class Script:
         literals = [sql.Literal(argument) for argument in arguments]
         self.statements.append(sql.SQL(statement).format(*literals, **names) + sql.SQL(";"))
 
+    def weigh(self, size: int) -> None:
+        """Says how many bytes of rows were just added; what is gathered never grows beyond a few megabytes."""
+        self.gathered += size
+        if self.gathered > GATHERED_BYTES:
+            self.flush()
+
     def flush(self) -> None:
         """Sends what was gathered."""
         if self.statements:
             text = sql.SQL("\n").join(self.statements).as_string(self.cursor)
             self.statements = []
+            self.gathered = 0
             self.bytes_sent += len(text.encode())
             self.cursor.execute(text)
 

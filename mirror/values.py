@@ -29,6 +29,8 @@ from mirror.schema import Table
 
 PLAIN_BYTES = 8000
 BIG_BYTES = 1024 * 1024
+# History keeps a before-image as jsonb, bytes in hex; one of its strings has at most 256 MB (jsonb.h, JENTRY_OFFLENMASK).
+LARGEST_BYTES = 120_000_000
 COPY_OPTIONS = "DELIMITER E'\\x01', NULL E'\\x02'"
 
 _SEPARATOR = "char(1)"
@@ -112,9 +114,9 @@ class FieldQuery:
     whole: str  # its bytes
 
 
-def is_big_row(mirror: MirrorTable, alias: str = "n") -> str:
-    """A SQL condition: at least one value is too large to be put together in memory several times."""
-    return any_of([_is_big(name) for name, _ in _named(mirror, alias)])
+def is_big_row(mirror: MirrorTable, alias: str = "n", size: int = BIG_BYTES) -> str:
+    """A SQL condition: at least one value has more than `size` bytes: too many to stand in memory several times."""
+    return any_of([_is_big(name, size) for name, _ in _named(mirror, alias)])
 
 
 def big_field_queries(mirror: MirrorTable, alias: str = "n") -> list[FieldQuery]:
@@ -137,8 +139,8 @@ def escape_bytes(data: bytes) -> bytes:
     return data
 
 
-def _is_big(name: str) -> str:
-    return f"typeof({name}) IN ('text', 'blob') AND octet_length({name}) > {BIG_BYTES}"
+def _is_big(name: str, size: int = BIG_BYTES) -> str:
+    return f"typeof({name}) IN ('text', 'blob') AND octet_length({name}) > {size}"
 
 
 def key_line(table: Table, mirror: MirrorTable, alias: str = "n") -> str:

@@ -27,3 +27,24 @@ def test_large_changes_in_two_databases_go_in_one_run(source: Source) -> None:
 
     assert (counts.upserted, counts.deleted) == (2 * ROWS * 2 // 5, 2 * ROWS // 5)
     source.verify()
+
+
+def test_a_value_that_history_could_not_keep_is_refused_and_the_other_databases_go_on(source: Source) -> None:
+    source.write("CREATE TABLE t (a); INSERT INTO t VALUES (1)", "other.db")
+    source.write("CREATE TABLE films (film); INSERT INTO films VALUES (zeroblob(120000001))", "films.db")
+    report = source.try_run()
+    [refusal] = report.refusals
+    assert refusal.file == "films.db"
+    assert "films.db: table films has a value of more than 120 MB" in refusal.error.what
+    assert report.counts.upserted == 1
+
+
+def test_many_tables_of_some_size_are_sent_in_parts_of_one_transaction(source: Source) -> None:
+    for number in range(30):
+        source.write(
+            f"CREATE TABLE t{number} (id INTEGER PRIMARY KEY, v TEXT); WITH RECURSIVE n (i) AS "
+            f"(SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 100) "
+            f"INSERT INTO t{number} SELECT i, hex(zeroblob(2000)) FROM n"
+        )
+    assert source.point().counts.upserted == 3000
+    source.verify()
