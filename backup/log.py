@@ -4,24 +4,14 @@ from __future__ import annotations
 
 import logging
 import sys
-import time
 from logging.handlers import RotatingFileHandler
 from pathlib import Path
+
+from mirror.log_line import LineFormatter
 
 LOG_FILE = "supabase_backup.log"
 _FILE_BYTES = 1_000_000
 _FILES = 5
-
-
-class _LineFormatter(logging.Formatter):
-    default_time_format = "%Y-%m-%dT%H:%M:%S"
-    default_msec_format = "%s.%03dZ"
-
-    def converter(self, seconds: float | None) -> time.struct_time:
-        return time.gmtime(seconds)
-
-    def format(self, record: logging.LogRecord) -> str:
-        return super().format(record).replace("\n", "\n    ")
 
 
 def set_up(level: str, state_dir: Path) -> None:
@@ -36,6 +26,6 @@ def set_up(level: str, state_dir: Path) -> None:
             )
         )
     for handler in handlers:
-        handler.setFormatter(_LineFormatter("%(asctime)s %(levelname)-7s %(message)s"))
+        handler.setFormatter(LineFormatter())
     logging.basicConfig(level=level.upper(), handlers=handlers, force=True)
     logging.raiseExceptions = False  # a full disk must not turn a log line into a traceback

@@ -12,6 +12,7 @@ import click
 
 from mirror import settings
 from mirror.errors import Cancelled, ConfigError, SidemirrorError
+from mirror.log_line import LineFormatter
 from restore.config import RestoreSettings
 from restore.if_empty import restore_if_empty
 from restore.listing import as_lines, restore_points
@@ -47,7 +48,9 @@ def main(
     if_empty: bool,
 ) -> None:
     config = settings.load(RestoreSettings)
-    logging.basicConfig(level="INFO", format="%(asctime)s %(levelname)-7s %(message)s", stream=sys.stdout)
+    lines = logging.StreamHandler(sys.stdout)
+    lines.setFormatter(LineFormatter())
+    logging.basicConfig(level="INFO", handlers=[lines])
     if run is not None and at is not None:
         raise ConfigError("both --run and --at are given", "give one of them")
 
