@@ -28,9 +28,9 @@ import click
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "services" / "bot"))
 
-from bot_modules.database import DataManager  # noqa: E402
-from bot_modules.encoding import encode  # noqa: E402
-from bot_modules.settings import Settings  # noqa: E402
+from bot_modules.database import DataManager
+from bot_modules.encoding import encode
+from bot_modules.settings import Settings
 
 SIZES = {"100 kB": 100_000, "10 MB": 10_000_000}
 TICK = 0.001
