@@ -14,7 +14,7 @@ test_command() {
     started=$(date +%s)
     # Some of the checks read the environment: a developer's own settings must not change their outcome.
     unset COMPOSE_FILE COMPOSE_PROJECT_NAME COMPOSE_PROFILES SUPABASE_DB_HOST SUPABASE_DB_USER SUPABASE_DB_PORT \
-        SUPABASE_DB_PASSWORD SOURCE_NAME BOT_IMAGE BOT_UID BOT_GID SIDEMIRROR_VOLUMES
+        SUPABASE_DB_PASSWORD SOURCE_NAME BOT_IMAGE BOT_TOKEN BOT_TOKEN_FILE BOT_UID BOT_GID SIDEMIRROR_VOLUMES
     export COMPOSE_ENV_FILES=/dev/null
     scratch=$(mktemp -d)
     chmod 755 "$scratch"
@@ -67,6 +67,7 @@ lint() {
     run_step "ruff check" .venv/bin/ruff check .
     run_step "ruff format" .venv/bin/ruff format --check .
     run_step "mypy --strict" .venv/bin/mypy --strict mirror backup restore
+    run_step "mypy --strict, the services" .venv/bin/mypy --strict services/bot/bot services/telegram/telegram_stand_in
     run_step "hadolint" dockerfiles .venv/bin/hadolint
     run_step "shellcheck" scripts .venv/bin/shellcheck --external-sources --check-sourced
     run_step "yamllint" .venv/bin/yamllint --strict docker-compose.yml services/compose .hadolint.yaml .compose-lint.yml .yamllint
@@ -84,6 +85,8 @@ compose_config() {
     docker compose config --quiet &&
         SUPABASE_DB_HOST=db.example.org SUPABASE_DB_USER=postgres.ref docker compose config --quiet &&
         BOT_IMAGE=example/bot:1 docker compose config --quiet &&
+        BOT_TOKEN=1:a docker compose config --quiet &&
+        BOT_TOKEN_FILE=/etc/hostname docker compose config --quiet &&
         docker compose --profile '*' config --output "$scratch/merged.yml"
 }
 

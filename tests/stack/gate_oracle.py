@@ -59,7 +59,8 @@ def main(folder: Path) -> None:
     found: dict[str, object] = {}
     for path in files:
         name = str(path.relative_to(copies))
-        if name.endswith(("-wal", "-shm", "-journal")) or name.startswith("replaced"):
+        # What restore keeps for itself, and the JSON store's own older copies: neither is mirrored.
+        if name.endswith(("-wal", "-shm", "-journal")) or name.startswith(("replaced", ".sidemirror", "backups/")):
             continue
         if path.suffix == ".db":
             found[name] = database(path)

@@ -15,7 +15,7 @@ import testinfra
 from testinfra.host import Host
 
 ROOT = Path(__file__).resolve().parents[2]
-SERVICES = ("bot", "backup", "postgres")
+SERVICES = ("bot", "telegram", "backup", "postgres")
 
 Result = subprocess.CompletedProcess[str]
 

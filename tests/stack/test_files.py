@@ -39,6 +39,10 @@ def test_the_bot_sees_its_data_and_nothing_else(stack: Stack) -> None:
     assert mounts(stack, "bot") == {"/data/sqlite": ("sqlite", True), "/data/json": ("json", True)}
 
 
+def test_the_stand_in_of_telegram_sees_nothing(stack: Stack) -> None:
+    assert mounts(stack, "telegram") == {}
+
+
 def test_the_stand_in_sees_its_own_folders(stack: Stack) -> None:
     assert mounts(stack, "postgres") == {
         "/var/lib/postgresql": ("postgres", True),
@@ -102,7 +106,7 @@ def test_the_password_is_in_no_log(stack: Stack) -> None:
     assert found.stdout == ""
 
 
-@pytest.mark.parametrize("image", ["bot", "backup", "restore", "postgres", "prepare"])
+@pytest.mark.parametrize("image", ["bot", "telegram", "backup", "restore", "postgres", "prepare"])
 def test_no_image_holds_settings_data_or_secrets(stack: Stack, image: str) -> None:
     looking_for = [
         "-name",
@@ -134,7 +138,7 @@ def test_no_image_holds_settings_data_or_secrets(stack: Stack, image: str) -> No
     assert password(stack) not in history
 
 
-@pytest.mark.parametrize("image", ["backup", "restore"])
+@pytest.mark.parametrize("image", ["bot", "telegram", "backup", "restore"])
 def test_the_ca_bundle_that_the_build_trusted_stays_out_of_the_image(stack: Stack, image: str) -> None:
     command = ["docker", "run", "--rm", "--network=none", "--entrypoint=find", f"sidemirror/{image}:local"]
     assert run([*command, "/run/secrets", "/venv", "-path", "/run/secrets/ca"], check=False).stdout == ""

@@ -1,1 +1,1 @@
-"""The reference bot: a data layer that chat handlers call, and a traffic generator that drives it."""
+"""The reference bot: chat handlers for Telegram, and the data layer that they call."""

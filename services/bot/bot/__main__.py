@@ -1,6 +1,7 @@
 """`python3 -m bot` lives; `python3 -m bot health` says whether the one that lives is well.
 
-Exit codes: 0 stopped on request, or well; 1 cannot go on, or unwell; 2 wrong settings or arguments.
+Exit codes: 0 stopped on request, or well; 1 cannot go on, or unwell; 2 wrong settings or arguments; 3 Telegram
+refuses the token.
 """
 
 from __future__ import annotations
@@ -17,8 +18,6 @@ from bot import premium, requests
 from bot.config import read_config
 from bot.errors import BotError
 from bot.heartbeat import heartbeat_path, illness
-from bot.loop import live
-from bot_modules.database import DamagedFileError
 
 USAGE = "usage: python3 -m bot [health]"
 
@@ -38,12 +37,20 @@ def _live() -> int:
     # PID 1 has no default for SIGTERM: until the loop takes it over, it must end the start.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     os.umask(0o027)  # the group may read: that is how a sidecar of another user does
-    _log_to_stdout()
+    # Only here: aiogram takes a second to import, and the health check needs none of it.
+    from bot.life import live
+    from bot_modules.database import DamagedFileError, SettingsError
+
     try:
-        asyncio.run(live(read_config(os.environ)))
+        config = read_config(os.environ)
+        _log_to_stdout(config.token)
+        asyncio.run(live(config))
     except BotError as error:
         print(error, file=sys.stderr)
         return error.exit_code
+    except SettingsError as error:
+        print(BotError(str(error), "correct each and start again"), file=sys.stderr)
+        return 2
     except DamagedFileError as error:
         print(BotError(str(error), "the bot never overwrites a damaged file"), file=sys.stderr)
         return 1
@@ -63,14 +70,24 @@ def _health() -> int:
     return 1 if wrong else 0
 
 
-def _log_to_stdout() -> None:
-    logging.Formatter.converter = time.gmtime
-    logging.basicConfig(
-        stream=sys.stdout,
-        level=logging.INFO,
-        format="%(asctime)s %(levelname)s %(message)s",
-        datefmt="%Y-%m-%dT%H:%M:%SZ",
-    )
+class _Redacting(logging.Formatter):
+    """Addresses of the Bot API hold the token, and errors hold addresses."""
+
+    converter = staticmethod(time.gmtime)
+
+    def __init__(self, token: str) -> None:
+        super().__init__("%(asctime)s %(levelname)s %(message)s", "%Y-%m-%dT%H:%M:%SZ")
+        self._token = token
+
+    def format(self, record: logging.LogRecord) -> str:
+        return super().format(record).replace(self._token, "<token>")
+
+
+def _log_to_stdout(token: str) -> None:
+    handler = logging.StreamHandler(sys.stdout)
+    handler.setFormatter(_Redacting(token))
+    logging.basicConfig(level=logging.INFO, handlers=[handler])
+    logging.getLogger("aiogram").setLevel(logging.WARNING)  # otherwise a line for each update
 
 
 if __name__ == "__main__":

@@ -2,31 +2,29 @@
 
 from __future__ import annotations
 
-import math
 import os
+import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from bot.errors import ConfigError
 
-DEFAULT_TRAFFIC = 2.0
-MOST_TRAFFIC = 5000.0
-LONGEST_SEED = 100
+TELEGRAM = "https://api.telegram.org"
+TOKEN_SHAPE = re.compile(r"[0-9]+:[A-Za-z0-9_-]+")
 
 Problems = list[tuple[str, str]]
 
 
 @dataclass(frozen=True)
 class Config:
-    """Where the data is, and how much traffic to make of it."""
+    """Where the data is, and how to reach the chat."""
 
     sqlite_dir: Path
     json_dir: Path
-    traffic: float
-    """Actions per second; 0 is idle but alive."""
-    seed: str | None
-    """Makes the traffic repeatable; None chooses one at each start."""
+    token: str = field(repr=False)
+    api_base: str
 
 
 def read_config(env: Mapping[str, str]) -> Config:
@@ -35,8 +33,8 @@ def read_config(env: Mapping[str, str]) -> Config:
     config = Config(
         sqlite_dir=_folder(env, "SQLITE_DIR", problems),
         json_dir=_folder(env, "JSON_DIR", problems),
-        traffic=_traffic(env, problems),
-        seed=_seed(env, problems),
+        token=_token(env, problems),
+        api_base=_api_base(env, problems),
     )
     if problems:
         raise ConfigError(problems)
@@ -66,31 +64,36 @@ def _folder_problem(path: Path) -> tuple[str, str] | None:
     return None
 
 
-def _traffic(env: Mapping[str, str], problems: Problems) -> float:
-    value = env.get("BOT_TRAFFIC", "").strip()
+def _token(env: Mapping[str, str], problems: Problems) -> str:
+    """The token; what is wrong with it is told without it."""
+    value, file = env.get("BOT_TOKEN", "").strip(), env.get("BOT_TOKEN_FILE", "").strip()
+    if value and file:
+        problems.append(("BOT_TOKEN and BOT_TOKEN_FILE are both set", "keep one of them"))
+        return value
+    if file:
+        try:
+            value = Path(file).read_text(encoding="utf-8").strip()
+        except (OSError, UnicodeDecodeError) as error:
+            why = error.strerror if isinstance(error, OSError) else "it is no text"
+            problems.append((f"BOT_TOKEN_FILE={file!r} cannot be read: {why}", "check its path, owner and mode"))
+            return value
     if not value:
-        return DEFAULT_TRAFFIC
+        problems.append(("there is no token", "set BOT_TOKEN, or BOT_TOKEN_FILE to a file that holds it alone"))
+    elif not TOKEN_SHAPE.fullmatch(value):
+        problems.append(("the token has not the form 123456:ABC-def", "copy it again from @BotFather"))
+    return value
+
+
+def _api_base(env: Mapping[str, str], problems: Problems) -> str:
+    value = env.get("TELEGRAM_API_BASE", "").strip() or TELEGRAM
     try:
-        traffic = float(value)
+        address = urlsplit(value)
+        usable = address.scheme in ("http", "https") and address.hostname and not address.query
+        _ = address.port
     except ValueError:
-        traffic = math.nan
-    if not 0 <= traffic <= MOST_TRAFFIC:  # NaN fails every comparison
+        usable = False
+    if not usable or "{" in value:
         problems.append(
-            (
-                f"BOT_TRAFFIC={value!r} is not a number of actions per second",
-                f"give a number from 0 (idle) to {MOST_TRAFFIC:.0f}, such as {DEFAULT_TRAFFIC:.0f} or 0.5",
-            )
+            (f"TELEGRAM_API_BASE={value!r} is not an address", f"leave it out, or give one such as {TELEGRAM}")
         )
-    return traffic
-
-
-def _seed(env: Mapping[str, str], problems: Problems) -> str | None:
-    value = env.get("BOT_SEED", "").strip()
-    if len(value) > LONGEST_SEED:
-        problems.append(
-            (
-                f"BOT_SEED is {len(value)} characters long",
-                f"give any text of {LONGEST_SEED} characters or fewer, or leave it out",
-            )
-        )
-    return value or None
+    return value.rstrip("/")

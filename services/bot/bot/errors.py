@@ -3,7 +3,8 @@
 BotError                what happened, and what to do
 ├── ConfigError         the settings are wrong (exit code 2)
 ├── DatabaseError       a database cannot be used any more (exit code 1)
-└── StuckError          nothing has worked for too long (exit code 1)
+├── StuckError          nothing has worked for too long (exit code 1)
+└── TokenError          Telegram does not know the token (exit code 3)
 """
 
 from __future__ import annotations
@@ -46,3 +47,15 @@ class DatabaseError(BotError):
 
 class StuckError(BotError):
     """No action has succeeded for so long that a fresh start is the better chance."""
+
+
+class TokenError(BotError):
+    """Telegram refuses the bot's token. Never holds the token itself."""
+
+    exit_code = 3
+
+    def __init__(self, api_base: str) -> None:
+        super().__init__(
+            f"{api_base} refuses the bot's token",
+            "correct BOT_TOKEN (or the file of BOT_TOKEN_FILE): @BotFather shows it, and says whether it was revoked",
+        )

@@ -37,7 +37,7 @@ def _stale(path: Path) -> str:
     try:
         age = time.monotonic() - float(path.read_text(encoding="ascii"))
     except FileNotFoundError:
-        return "the bot is not running, or has not finished its first action"
+        return "the bot is not running, or has not reached Telegram yet"
     except ValueError:
         return f"{path} does not hold a time"
     if not 0 <= age <= STALE_AFTER:
@@ -48,9 +48,7 @@ def _stale(path: Path) -> str:
 def _silent(path: Path) -> str:
     # Read-only, so that this process can never checkpoint or create a file beside the bot.
     try:
-        with closing(
-            sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, timeout=ANSWER_WITHIN)
-        ) as db:
+        with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, timeout=ANSWER_WITHIN)) as db:
             tables = db.execute("SELECT count(*) FROM sqlite_schema WHERE type = 'table'").fetchone()[0]
     except sqlite3.Error as error:
         return f"{path} does not answer: {error}"

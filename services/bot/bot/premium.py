@@ -6,70 +6,11 @@ import sqlite3
 from dataclasses import dataclass
 from pathlib import Path
 
+from bot.premium_schema import SCHEMA
 from bot.rules import PAYMENT_STAYS_OPEN, RefundAnswer, is_premium, premium_until, refund_answer
 from bot.sqlite_file import SqliteFile
 
 FILE_NAME = "premium_system.db"
-
-SCHEMA = """
-CREATE TABLE IF NOT EXISTS premium_subscriptions (
-    id INTEGER PRIMARY KEY AUTOINCREMENT,
-    owner_id INTEGER NOT NULL,
-    group_id INTEGER NOT NULL,
-    payment_id TEXT NOT NULL,
-    telegram_payment_charge_id TEXT NOT NULL,
-    stars_amount INTEGER NOT NULL,
-    mrkt_link TEXT,
-    palace_link TEXT,
-    tonnel_link TEXT,
-    portal_link TEXT,
-    created_at INTEGER NOT NULL,
-    expires_at INTEGER,
-    is_active BOOLEAN DEFAULT 1,
-    UNIQUE (owner_id, group_id)
-);
-CREATE TABLE IF NOT EXISTS payment_history (
-    id INTEGER PRIMARY KEY AUTOINCREMENT,
-    owner_id INTEGER NOT NULL,
-    payment_id TEXT NOT NULL,
-    stars_amount INTEGER NOT NULL,
-    status TEXT NOT NULL,
-    created_at INTEGER NOT NULL
-);
-CREATE TABLE IF NOT EXISTS refunds (
-    id INTEGER PRIMARY KEY AUTOINCREMENT,
-    subscription_id INTEGER NOT NULL,
-    owner_id INTEGER NOT NULL,
-    group_id INTEGER NOT NULL,
-    payment_id TEXT NOT NULL,
-    stars_amount INTEGER NOT NULL,
-    refund_reason TEXT,
-    refunded_at INTEGER NOT NULL,
-    status TEXT DEFAULT 'pending',
-    processed_by TEXT,
-    FOREIGN KEY (subscription_id) REFERENCES premium_subscriptions (id)
-);
-CREATE TABLE IF NOT EXISTS refunded_groups (
-    id INTEGER PRIMARY KEY AUTOINCREMENT,
-    group_id INTEGER UNIQUE NOT NULL,
-    owner_id INTEGER NOT NULL,
-    refunded_at INTEGER NOT NULL,
-    reason TEXT
-);
-CREATE TABLE IF NOT EXISTS pending_payments (
-    id INTEGER PRIMARY KEY AUTOINCREMENT,
-    owner_id INTEGER NOT NULL,
-    payment_id TEXT NOT NULL,
-    stars_amount INTEGER NOT NULL,
-    created_at INTEGER NOT NULL,
-    expires_at INTEGER NOT NULL
-);
-CREATE INDEX IF NOT EXISTS subscriptions_by_end ON premium_subscriptions (expires_at) WHERE is_active;
-CREATE INDEX IF NOT EXISTS subscriptions_by_group ON premium_subscriptions (group_id);
-CREATE INDEX IF NOT EXISTS payments_by_payment ON payment_history (payment_id);
-CREATE INDEX IF NOT EXISTS refunds_by_subscription ON refunds (subscription_id);
-CREATE INDEX IF NOT EXISTS pending_by_payment ON pending_payments (payment_id);
-"""
 
 
 @dataclass(frozen=True)
@@ -100,6 +41,16 @@ class Refund:
     answer: RefundAnswer
     id: int | None = None
     charge_id: str | None = None
+
+
+@dataclass(frozen=True)
+class PendingRefund:
+    """Stars that are still to be paid back."""
+
+    id: int
+    owner_id: int
+    group_id: int
+    charge_id: str
 
 
 class Premium:
@@ -150,6 +101,40 @@ class Premium:
             )
             return done.rowcount > 0
 
+    def links_of(self, group_id: int, now: int) -> MarketLinks | None:
+        """The links of a group that has premium now; None where there is none, or no link."""
+        row = self.file.connection.execute(
+            "SELECT mrkt_link, palace_link, tonnel_link, portal_link FROM premium_subscriptions"
+            " WHERE group_id = ? AND is_active AND (expires_at IS NULL OR expires_at > ?)"
+            " AND coalesce(mrkt_link, palace_link, tonnel_link, portal_link) IS NOT NULL ORDER BY id",
+            (group_id, now),
+        ).fetchone()
+        return MarketLinks(*row) if row else None
+
+    def end_of(self, owner_id: int, group_id: int) -> int | None:
+        """When this owner's premium for the group ends or ended."""
+        row = self.file.connection.execute(
+            "SELECT expires_at FROM premium_subscriptions WHERE owner_id = ? AND group_id = ?",
+            (owner_id, group_id),
+        ).fetchone()
+        return row[0] if row else None
+
+    def charge_of(self, payment_id: str) -> str | None:
+        """The charge that a payment was booked with, while it is its subscription's latest."""
+        row = self.file.connection.execute(
+            "SELECT telegram_payment_charge_id FROM premium_subscriptions WHERE payment_id = ?", (payment_id,)
+        ).fetchone()
+        return row[0] if row else None
+
+    def groups_with_premium(self, now: int) -> int:
+        """How many groups have premium now."""
+        row = self.file.connection.execute(
+            "SELECT count(DISTINCT group_id) FROM premium_subscriptions"
+            " WHERE is_active AND (expires_at IS NULL OR expires_at > ?)",
+            (now,),
+        ).fetchone()
+        return int(row[0])
+
     def has_premium(self, group_id: int, now: int) -> bool:
         """Whether anybody's subscription for this group counts now."""
         rows = self.file.connection.execute(
@@ -193,11 +178,19 @@ class Premium:
         """Whether a pending refund was marked as paid back."""
         with self.file.writing() as db:
             done = db.execute(
-                "UPDATE refunds SET status = 'completed', processed_by = ?"
-                " WHERE id = ? AND status = 'pending'",
+                "UPDATE refunds SET status = 'completed', processed_by = ? WHERE id = ? AND status = 'pending'",
                 (processed_by, refund_id),
             )
             return done.rowcount > 0
+
+    def pending_refunds(self) -> list[PendingRefund]:
+        """The refunds that were granted and not yet paid back."""
+        rows = self.file.connection.execute(
+            "SELECT r.id, r.owner_id, r.group_id, s.telegram_payment_charge_id FROM refunds r"
+            " JOIN premium_subscriptions s ON s.id = r.subscription_id AND s.payment_id = r.payment_id"
+            " WHERE r.status = 'pending' ORDER BY r.id"
+        )
+        return [PendingRefund(*row) for row in rows.fetchall()]
 
     def clean_up(self, now: int) -> int:
         """How many rows were tidied: run-out invoices are deleted, ended premium is switched off."""
@@ -220,8 +213,7 @@ def _was_refunded(db: sqlite3.Connection, group_id: int) -> bool:
 
 def _book(db: sqlite3.Connection, owner_id: int, payment_id: str, stars: int, status: str, now: int) -> None:
     db.execute(
-        "INSERT INTO payment_history (owner_id, payment_id, stars_amount, status, created_at)"
-        " VALUES (?, ?, ?, ?, ?)",
+        "INSERT INTO payment_history (owner_id, payment_id, stars_amount, status, created_at) VALUES (?, ?, ?, ?, ?)",
         (owner_id, payment_id, stars, status, now),
     )
 

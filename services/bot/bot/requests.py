@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from bot.rules import Keep, may_delete, minute_of, once_a_minute
+from bot.rules import GIFTS_A_MINUTE, Keep, may_delete, minute_of, once_a_minute
 from bot.sqlite_file import SqliteFile
 
 FILE_NAME = "user_requests.db"
@@ -54,7 +54,10 @@ class Requests:
         self.file = SqliteFile(folder / FILE_NAME, SCHEMA, synchronous="NORMAL")
 
     def request_gift(self, user_id: int, chat_id: int, gift_name: str, now: int) -> bool:
-        """Whether this person may ask for this gift here now: once a minute, and noted when so."""
+        """Whether this person may ask for this gift here now: once a minute, and noted when so.
+
+        Nor more than GIFTS_A_MINUTE different ones.
+        """
         minute = minute_of(now)
         with self.file.writing() as db:
             last = db.execute(
@@ -62,6 +65,12 @@ class Requests:
                 (user_id, chat_id, gift_name),
             ).fetchone()
             if not once_a_minute(last[0] if last else None, minute):
+                return False
+            asked = db.execute(
+                "SELECT count(*) FROM user_requests WHERE user_id = ? AND chat_id = ? AND minute = ?",
+                (user_id, chat_id, minute),
+            ).fetchone()
+            if asked[0] >= GIFTS_A_MINUTE:
                 return False
             db.execute(
                 "INSERT INTO user_requests (user_id, chat_id, gift_name, minute) VALUES (?, ?, ?, ?)"
@@ -82,6 +91,17 @@ class Requests:
                 """,
                 (user_id, chat_id, command_name, minute_of(now), now),
             )
+
+    def use_command(self, user_id: int, chat_id: int, command_name: str, now: int) -> bool:
+        """Whether this person may give this command here now: once a minute, and noted when so."""
+        last = self.file.connection.execute(
+            "SELECT minute FROM command_requests WHERE user_id = ? AND chat_id = ? AND command_name = ?",
+            (user_id, chat_id, command_name),
+        ).fetchone()
+        allowed = once_a_minute(last[0] if last else None, minute_of(now))
+        if allowed:
+            self.log_command(user_id, chat_id, command_name, now)
+        return allowed
 
     def own_message(self, message_id: int, chat_id: int, user_id: int, now: int) -> None:
         """Notes for whom the bot sent a message: only that person may have it deleted."""
@@ -125,21 +145,25 @@ class Requests:
         )
         return [row[0] for row in rows]
 
+    def deletable(self, message_id: int, chat_id: int, user_id: int) -> list[int]:
+        """What would go with this message, itself first; none when it is not this person's."""
+        if not may_delete(self.owner_of(message_id, chat_id), user_id):
+            return []
+        return [message_id, *self.linked_to(message_id, chat_id)]
+
     def delete_message(self, message_id: int, chat_id: int, user_id: int) -> list[int]:
         """The messages to delete in the chat, this one first; none when it is not this person's."""
         with self.file.writing() as db:
-            if not may_delete(self.owner_of(message_id, chat_id), user_id):
-                return []
-            linked = self.linked_to(message_id, chat_id)
-            db.execute(
+            messages = self.deletable(message_id, chat_id, user_id)
+            db.executemany(
                 "DELETE FROM linked_messages WHERE original_message_id = ? AND chat_id = ?",
-                (message_id, chat_id),
+                [(each, chat_id) for each in messages[:1]],
             )
             db.executemany(
                 "DELETE FROM message_owners WHERE message_id = ? AND chat_id = ?",
-                [(each, chat_id) for each in (message_id, *linked)],
+                [(each, chat_id) for each in messages],
             )
-            return [message_id, *linked]
+            return messages
 
     def newest_message(self) -> int:
         """The highest message id that is known, 0 when none is."""

@@ -10,6 +10,9 @@ HOUR = 60 * MINUTE
 DAY = 24 * HOUR
 
 PREMIUM_LASTS = 30 * DAY
+PREMIUM_STARS = 250
+GIFTS_A_MINUTE = 20
+"""Different gifts that one person may ask for in one chat."""
 PAYMENT_STAYS_OPEN = 15 * MINUTE
 
 

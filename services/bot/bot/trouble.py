@@ -28,16 +28,19 @@ class Troubles:
         self._now: dict[str, _Trouble] = {}
         self.failures = 0
 
-    def failed(self, kind: str, error: Exception, now: float) -> None:
-        """Notes a failure. Raises StuckError when this kind has been in trouble for too long."""
+    def failed(self, kind: str, error: Exception, now: float, may_last: bool = False) -> None:
+        """Notes a failure. Raises StuckError when this kind has been in trouble for too long.
+
+        `may_last`: a fresh start would not help, so it never does.
+        """
         self.failures += 1
         if kind not in self._now:
             self._now[kind] = _Trouble(now, now)
-            log.error("%s failed: %s. The bot keeps trying, every second", kind, error)
+            log.error("%s failed: %s. The bot keeps trying", kind, error)
             return
         trouble = self._now[kind]
         trouble.last = now
-        if now - trouble.since > STUCK_AFTER:
+        if not may_last and now - trouble.since > STUCK_AFTER:
             raise StuckError(
                 f"{kind} has failed for {STUCK_AFTER:.0f} s, lately with: {error}",
                 "free disk space, or end what locks the file; the bot is started again by its restart policy",
@@ -47,7 +50,12 @@ class Troubles:
         """Notes a success; it ends the trouble when the last failure is long enough ago."""
         trouble = self._now.get(kind)
         if trouble and now - trouble.last >= CALM_AFTER:
-            del self._now[kind]
+            self.over(kind)
+
+    def over(self, kind: str) -> None:
+        """Ends the trouble at once: for what works all or not at all."""
+        trouble = self._now.pop(kind, None)
+        if trouble:
             log.info("%s works again, after %.0f s of trouble", kind, trouble.last - trouble.since)
 
     def any(self) -> bool:

@@ -23,9 +23,13 @@ def control_application(api: Api) -> web.Application:
 
 
 async def _updates(request: web.Request) -> web.Response:
-    """A list of updates as they are: numbers may come twice and in any order."""
+    """A list of updates as they are: numbers may come twice and in any order. Their chats are known from then on."""
+    world = request.app[API].world
     for update in await request.json():
-        request.app[API].world.queue.put_raw(update)
+        message = update.get("message")
+        if isinstance(message, dict) and "chat" in message:
+            world.chats[message["chat"]["id"]] = message["chat"]
+        world.queue.put_raw(update)
     return web.json_response({})
 
 

@@ -46,6 +46,7 @@ class UpdateQueue:
 
     def put_raw(self, update: Update) -> None:
         """Adds an update as it is: its number may be one that was there before, or lower."""
+        self._next = max(self._next, update["update_id"])
         kinds = set(update) - {"update_id"}
         if self._allowed and not kinds & self._allowed:
             return

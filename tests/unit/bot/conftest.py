@@ -1,4 +1,4 @@
-"""A real bot process in folders of its own, and waiting with a deadline."""
+"""A real bot process in folders of its own, and the Telegram that it talks to."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import os
 import sqlite3
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import dataclass, field
@@ -14,9 +13,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from fix_telegram import DEADLINE, TOKEN, Telegram, wait_until
 
 SERVICE = Path(__file__).resolve().parents[3] / "services" / "bot"
-DEADLINE = 20.0
 
 
 @dataclass
@@ -24,6 +23,7 @@ class BotProcess:
     """One place for a bot to live in; it can be started, asked, ended and started again."""
 
     root: Path
+    telegram: Telegram
     running: list[subprocess.Popen[str]] = field(default_factory=list)
     logs: dict[int, Path] = field(default_factory=dict)
 
@@ -52,6 +52,8 @@ class BotProcess:
             "SQLITE_DIR": str(self.sqlite_dir),
             "JSON_DIR": str(self.json_dir),
             "TMPDIR": str(self.tmp),
+            "BOT_TOKEN": TOKEN,
+            "TELEGRAM_API_BASE": self.telegram.url,
             **more,
         }
 
@@ -110,17 +112,29 @@ class BotProcess:
             return connection.execute(sql).fetchall()
 
 
-def wait_until(condition: Callable[[], object]) -> None:
-    """Returns as soon as the condition holds; fails the test when it never does."""
-    deadline = time.monotonic() + DEADLINE
-    while not condition():
-        assert time.monotonic() < deadline, "the condition did not come true in time"
-        time.sleep(0.05)
+@pytest.fixture
+def telegram(tmp_path: Path) -> Iterator[Telegram]:
+    """A silent one: the test says what people do."""
+    telegram = Telegram(tmp_path)
+    telegram.start()
+    yield telegram
+    telegram.destroy()
 
 
 @pytest.fixture
-def bot(tmp_path: Path) -> Iterator[BotProcess]:
-    place = BotProcess(tmp_path)
+def busy(bot: BotProcess) -> Callable[[float], None]:
+    """Lets people act so many times a second."""
+
+    def start(traffic: float) -> None:
+        bot.telegram.stop()
+        bot.telegram.start(traffic)
+
+    return start
+
+
+@pytest.fixture
+def bot(tmp_path: Path, telegram: Telegram) -> Iterator[BotProcess]:
+    place = BotProcess(tmp_path, telegram)
     yield place
     for process in place.running:
         process.kill()

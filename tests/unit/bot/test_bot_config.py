@@ -11,43 +11,73 @@ import pytest
 from bot.config import Config, read_config
 from bot.errors import ConfigError
 
+TOKEN = "123456:ABC-def_9"
+
 
 def _env(tmp_path, **more):
-    return {"SQLITE_DIR": str(tmp_path), "JSON_DIR": str(tmp_path), **more}
+    return {"SQLITE_DIR": str(tmp_path), "JSON_DIR": str(tmp_path), "BOT_TOKEN": TOKEN, **more}
 
 
-def test_two_actions_a_second_and_a_seed_by_chance_are_the_default(tmp_path):
-    default = Config(tmp_path, tmp_path, 2.0, None)
+def test_with_a_token_the_bot_talks_to_telegram(tmp_path):
+    default = Config(tmp_path, tmp_path, TOKEN, "https://api.telegram.org")
     assert read_config(_env(tmp_path)) == default
-    assert read_config(_env(tmp_path, BOT_TRAFFIC="", BOT_SEED="")) == default
+    assert read_config(_env(tmp_path, TELEGRAM_API_BASE="", BOT_TOKEN_FILE="")) == default
 
 
-@pytest.mark.parametrize(("given", "meant"), [("0", 0.0), ("0.5", 0.5), (" 500 ", 500.0), ("5000", 5000.0)])
-def test_traffic_is_a_number_from_zero_on(tmp_path, given, meant):
-    env = _env(tmp_path, BOT_TRAFFIC=given, BOT_SEED="x")
-    assert read_config(env) == Config(tmp_path, tmp_path, meant, "x")
+def test_another_server_of_the_bot_api_can_be_named(tmp_path):
+    assert read_config(_env(tmp_path, TELEGRAM_API_BASE="http://telegram:8081/")).api_base == "http://telegram:8081"
 
 
-@pytest.mark.parametrize("given", ["fast", "-1", "nan", "inf", "1e9", "2,5", "0x10"])
-def test_traffic_that_is_no_rate_is_refused_by_its_name(tmp_path, given):
+@pytest.mark.parametrize("given", ["telegram:8081", "ftp://x", "http://", "http://x:port", "http://x/{token}", "//x"])
+def test_an_address_that_is_none_is_refused_by_its_name(tmp_path, given):
     with pytest.raises(ConfigError, match="1 problem") as caught:
-        read_config(_env(tmp_path, BOT_TRAFFIC=given))
-    assert f"BOT_TRAFFIC={given!r}" in str(caught.value)
+        read_config(_env(tmp_path, TELEGRAM_API_BASE=given))
+    assert f"TELEGRAM_API_BASE={given!r}" in str(caught.value)
+
+
+def test_the_token_can_stand_in_a_file(tmp_path):
+    (tmp_path / "token").write_text(f"{TOKEN}\n")
+    assert read_config(_env(tmp_path, BOT_TOKEN="", BOT_TOKEN_FILE=str(tmp_path / "token"))).token == TOKEN
+
+
+@pytest.mark.parametrize(
+    ("token", "content", "said"),
+    [
+        ("", None, "there is no token"),
+        ("", "", "there is no token"),
+        ("", "secret", "the form 123456:ABC-def"),
+        ("secret", None, "the form 123456:ABC-def"),
+        ("12:se cret", None, "the form 123456:ABC-def"),
+        ("12:secret", "12:secret", "both set"),
+    ],
+)
+def test_a_token_that_is_none_is_refused_and_never_shown(tmp_path, token, content, said):
+    env = _env(tmp_path, BOT_TOKEN=token)
+    if content is not None:
+        (tmp_path / "token").write_text(content)
+        env["BOT_TOKEN_FILE"] = str(tmp_path / "token")
+    with pytest.raises(ConfigError, match="1 problem") as caught:
+        read_config(env)
+    assert said in str(caught.value)
+    assert "cret" not in str(caught.value)
+
+
+def test_a_token_file_that_cannot_be_read_is_told(tmp_path):
+    with pytest.raises(ConfigError, match="1 problem") as caught:
+        read_config(_env(tmp_path, BOT_TOKEN="", BOT_TOKEN_FILE=str(tmp_path / "absent")))
+    assert "No such file" in str(caught.value)
+
+
+def test_settings_that_are_printed_do_not_show_the_token(tmp_path):
+    assert TOKEN not in repr(read_config(_env(tmp_path)))
 
 
 def test_all_problems_are_told_at_once_each_with_what_to_do(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(ConfigError) as caught:
-        read_config({"SQLITE_DIR": str(tmp_path / "file"), "BOT_TRAFFIC": "fast", "BOT_SEED": "s" * 101})
+        read_config({"SQLITE_DIR": str(tmp_path / "file"), "TELEGRAM_API_BASE": "x"})
     said = str(caught.value)
-    for part in (
-        "4 problems",
-        "SQLITE_DIR=",
-        "is not a folder",
-        "JSON_DIR is not set",
-        "'fast'",
-        "101 characters",
-    ):
+    for part in ("4 problems", "SQLITE_DIR=", "is not a folder", "JSON_DIR is not set", "no token", "not an address"):
         assert part in said
     assert said.count("Try: ") == 4
 
@@ -91,7 +121,7 @@ def test_a_folder_that_cannot_be_reached_is_refused_and_not_taken_for_missing(op
 
 
 def test_the_process_ends_with_code_2_and_creates_nothing(bot):
-    code, out, err = bot.run(SQLITE_DIR=str(bot.root / "absent"), BOT_TRAFFIC="many")
+    code, out, err = bot.run(SQLITE_DIR=str(bot.root / "absent"), BOT_TOKEN="many")
     assert (code, out) == (2, "")
     assert "2 problems" in err
     assert "does not exist" in err

@@ -24,9 +24,7 @@ def _rows(requests: Requests, table: str) -> list[tuple[object, ...]]:
 
 
 def test_a_gift_can_be_asked_for_once_a_minute(requests):
-    given = [
-        requests.request_gift(PERSON, CHAT, "Plush Pepe", NOW + each) for each in (0, 1, 59, 60, 119, 120)
-    ]
+    given = [requests.request_gift(PERSON, CHAT, "Plush Pepe", NOW + each) for each in (0, 1, 59, 60, 119, 120)]
     assert given == [True, False, False, True, False, True]
     assert _rows(requests, "user_requests") == [(PERSON, CHAT, "Plush Pepe", NOW // 60 + 2)]
 

@@ -81,9 +81,7 @@ def test_every_table_has_the_columns_of_the_issue_and_there_is_no_other(tmp_path
 
 def test_ids_are_never_given_twice(tmp_path):
     with closing(Premium(tmp_path).file) as file:
-        schema = file.connection.execute(
-            "SELECT name, sql FROM sqlite_schema WHERE type = 'table'"
-        ).fetchall()
+        schema = file.connection.execute("SELECT name, sql FROM sqlite_schema WHERE type = 'table'").fetchall()
         counted = {name for name, sql in schema if "AUTOINCREMENT" in sql}
         assert counted == set(PREMIUM)
 
@@ -179,7 +177,7 @@ def test_a_file_that_was_replaced_under_the_bot_is_noticed(tmp_path):
 
 
 def test_a_group_reader_gets_the_mode_of_the_umask_on_every_file(bot):
-    process = bot.started(BOT_TRAFFIC="200")
+    process = bot.started()
     modes = {path.name: stat.S_IMODE(path.stat().st_mode) for path in bot.sqlite_dir.iterdir()}
     assert set(modes) >= {"premium_system.db", "premium_system.db-wal", "premium_system.db-shm"}
     assert set(modes.values()) == {0o640}

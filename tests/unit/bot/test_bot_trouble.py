@@ -20,7 +20,7 @@ def test_trouble_is_told_once_and_its_end_once(caplog):
     assert not troubles.any()
     assert troubles.failures == 3
     assert [record.message for record in caplog.records] == [
-        "saving failed: disk full. The bot keeps trying, every second",
+        "saving failed: disk full. The bot keeps trying",
         "saving works again, after 2 s of trouble",
     ]
 
@@ -47,3 +47,12 @@ def test_trouble_that_lasts_five_minutes_ends_the_bot():
         troubles.failed("saving", FULL, now)
     with pytest.raises(StuckError, match="saving has failed for 300 s, lately with: disk full"):
         troubles.failed("saving", FULL, 301)
+
+
+def test_trouble_that_a_fresh_start_cannot_help_lasts_as_long_as_it_does():
+    troubles = Troubles()
+    for now in range(0, 3000, 5):
+        troubles.failed("reaching Telegram", FULL, now, may_last=True)
+    assert troubles.any()
+    troubles.over("reaching Telegram")
+    assert not troubles.any()
