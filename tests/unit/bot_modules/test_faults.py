@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import fcntl
 import json
 import os
 import shutil
@@ -76,8 +77,13 @@ def _new(root: Path) -> Path:
 def small_disk() -> Iterator[Path]:
     """2 MB: the one that script/test.sh gives the container, else one that root can mount."""
     if os.path.ismount("/small"):
-        yield Path("/small")
-        shutil.rmtree("/small/json", ignore_errors=True)
+        place = os.open("/small", os.O_RDONLY)
+        fcntl.flock(place, fcntl.LOCK_EX)  # tests that run at the same time take turns
+        try:
+            yield Path("/small")
+        finally:
+            shutil.rmtree("/small/json", ignore_errors=True)
+            os.close(place)
         return
     with tempfile.TemporaryDirectory() as folder:
         mounted = subprocess.run(
