@@ -84,6 +84,10 @@ def _prepare(connection: sqlite3.Connection, schema: Schema) -> None:
         f"PRAGMA application_id = {pragmas.application_id}",
     ):
         connection.execute(statement)
+    if not schema.rows:
+        # The header takes the encoding with the first table, and keeps it when that goes.
+        connection.execute("CREATE TABLE sm_first (x)")
+        connection.execute("DROP TABLE sm_first")
 
 
 def _finish(connection: sqlite3.Connection, schema: Schema) -> None:

@@ -118,10 +118,13 @@ test_image() {
 # in_test_image PART [DOCKER OPTIONS…]: as hardened as the sidecar itself.
 in_test_image() {
     part=$1
+    # The unit tests start many programs and mostly wait for them; the others measure one after the other.
+    processes=0
+    [ "$part" != unit ] || processes=2
     shift
     docker run --rm --init --name "$TEST_PROJECT-test" --label "$TEST_PROJECT" --read-only --cap-drop ALL \
         --security-opt no-new-privileges --pids-limit 200 --tmpfs /tmp:exec --tmpfs /small:size=2m,uid=10001 --env HOME=/tmp --env CI="${CI:-}" \
-        "$@" sidemirror/test:local pytest -p no:cacheprovider "tests/$part"
+        "$@" sidemirror/test:local pytest -p no:cacheprovider --numprocesses "$processes" "tests/$part"
 }
 
 integration() {

@@ -26,9 +26,9 @@ GROUP = {"id": -1_001_234_567_890, "type": "supergroup", "title": "Gift lovers"}
 OTHER_GROUP = GROUP | {"id": -1_001_234_567_891}
 
 
-def wait_until(condition: Callable[[], Any]) -> Any:
+def wait_until(condition: Callable[[], Any], seconds: float = DEADLINE) -> Any:
     """The condition's outcome as soon as it is true; fails the test when it never is."""
-    deadline = time.monotonic() + DEADLINE
+    deadline = time.monotonic() + seconds
     while not (outcome := condition()):
         assert time.monotonic() < deadline, "the condition did not come true in time"
         time.sleep(0.05)

@@ -193,3 +193,11 @@ def test_a_hand_edited_mirror_is_repaired_once_the_shadow_is_lost(source: Source
     source.point()
     source.verify()
     assert source.target.query(f"SELECT a FROM {schema}.t WHERE id = 1") == [("one",)]
+
+
+def test_an_emptied_utf_16_database_keeps_its_encoding_when_it_is_made_again(source: Source) -> None:
+    source.write("PRAGMA encoding = 'UTF-16le'; CREATE TABLE t (a); INSERT INTO t VALUES ('x')")
+    source.point()
+    source.write("DROP TABLE t")
+    source.point()
+    source.verify()
