@@ -34,8 +34,9 @@ def main(arguments: list[str]) -> int:
 
 
 def _live() -> int:
-    # PID 1 has no default for SIGTERM: until the loop takes it over, it must end the start.
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+    # PID 1 has no default for SIGTERM: until the loop takes it over, it must end the start. Not by an exception: an import
+    # in progress could turn it into an error of its own. Nothing is in hand yet, and the files bear being left.
+    signal.signal(signal.SIGTERM, lambda *_: os._exit(0))
     os.umask(0o027)  # the group may read: that is how a sidecar of another user does
     # Only here: aiogram takes a second to import, and the health check needs none of it.
     from bot.life import live
