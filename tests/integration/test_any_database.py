@@ -1,15 +1,20 @@
-"""Random databases through random changes: after each run mirror and source are equal, and so is every restore point."""
+"""Random databases through random changes: mirror and source are equal, and so is every restore point, thinned or not."""
 
 from __future__ import annotations
 
 import shutil
 import tempfile
+from datetime import UTC, datetime
 from pathlib import Path
 
 from fix_schemas import Life, lives
 from fix_source import Source
 from fix_target import Target
 from hypothesis import given
+
+from backup.thin import thin
+from mirror.retention import parse_rules
+from mirror.target import connected
 
 
 def _live(life: Life, target: Target) -> None:
@@ -24,9 +29,25 @@ def _live(life: Life, target: Target) -> None:
             if life.forgetful:
                 shutil.rmtree(source.state / "shadow", ignore_errors=True)
         source.verify()
+        _thin_every_other_point(source)
+        source.verify()
     finally:
         source.forget()
         shutil.rmtree(folder)
+
+
+def _thin_every_other_point(source: Source) -> None:
+    old = [run for run in sorted(source.points)[:-1] if run % 2]
+    source.target.query(
+        "UPDATE sidemirror.runs SET finished_at = finished_at - interval '2 days' WHERE run = ANY(%s) "
+        "AND source_id = (SELECT id FROM sidemirror.sources WHERE name = %s)",
+        old,
+        source.name,
+    )
+    with connected(source.settings) as connection:
+        assert thin(connection, source.name, parse_rules("all:24h"), datetime.now(UTC)) == len(old)
+    for run in old:
+        del source.points[run]
 
 
 @given(life=lives())
