@@ -102,7 +102,7 @@ CREATE TABLE sidemirror.document_contents (
     source_id integer NOT NULL REFERENCES sidemirror.sources,
     sha256    bytea NOT NULL,
     bytes     bytea NOT NULL,
-    body      jsonb,                        -- the same, to query; NULL where jsonb cannot hold it,
+    body      jsonb,                        -- the same, to query; NULL where jsonb cannot hold it
     body_why_not text,                      -- and then why not
     PRIMARY KEY (source_id, sha256)
 );

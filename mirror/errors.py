@@ -22,7 +22,6 @@ SidemirrorError
     ├── NoBackup             the target holds nothing that was asked for
     ├── SourceLive           the bot has the file open
     ├── NotVerified          what was staged is not what was mirrored
-    ├── RestoreInterrupted   an earlier restore was cut off while it swapped files
     └── Cancelled            the person said no
 """
 
@@ -129,7 +128,3 @@ class NotVerified(RestoreError):
 
 class Cancelled(RestoreError):
     exit_code = 13
-
-
-class RestoreInterrupted(RestoreError):
-    exit_code = 14
