@@ -39,6 +39,7 @@ _TYPES = {
     "DISCORD_WEBHOOK_URL": "secret",
     "DISCORD_WEBHOOK_URL_FILE": "file",
     "SIDEMIRROR_VOLUMES": "folder",
+    "SIDEMIRROR_TAG": "word",
     "SIDEMIRROR_CA_BUNDLE": "file",
     "SUPABASE_DB_SSLROOTCERT": "file",
     "SUPABASE_DB_SSLMODE": "one of the names",

@@ -26,5 +26,5 @@ bench_command() {
     # shellcheck disable=SC2046 # the options are words
     docker run --rm --init --name "$TEST_PROJECT-bench" --label "$TEST_PROJECT" --read-only --cap-drop ALL \
         --security-opt no-new-privileges --pids-limit 200 --tmpfs /tmp:exec --env HOME=/tmp \
-        $(stand_in_options 6543) sidemirror/test:local python -m bench "$@"
+        $(stand_in_options 6543) "sidemirror/test:$SIDEMIRROR_TAG" python -m bench "$@"
 }

@@ -3,6 +3,8 @@
 # below it; a summary at the end. Everything it starts has a name of its own and is taken away again.
 
 TEST_PROJECT=sidemirror-test-$$
+# Images of its own, too: what a stack of this machine runs on is not replaced by a test.
+export SIDEMIRROR_TAG=$TEST_PROJECT
 passed=0
 failed=''
 
@@ -112,7 +114,7 @@ install_venv() {
 
 test_image() {
     run_step "build the test image" docker buildx build --quiet --target test --file backup/Dockerfile \
-        --secret "id=ca,src=${SIDEMIRROR_CA_BUNDLE:-/etc/ssl/certs/ca-certificates.crt}" --tag sidemirror/test:local . || finish
+        --secret "id=ca,src=${SIDEMIRROR_CA_BUNDLE:-/etc/ssl/certs/ca-certificates.crt}" --tag "sidemirror/test:$SIDEMIRROR_TAG" . || finish
 }
 
 # in_test_image PART [DOCKER OPTIONS…]: as hardened as the sidecar itself.
@@ -124,7 +126,7 @@ in_test_image() {
     shift
     docker run --rm --init --name "$TEST_PROJECT-test" --label "$TEST_PROJECT" --read-only --cap-drop ALL \
         --security-opt no-new-privileges --pids-limit 200 --tmpfs /tmp:exec --tmpfs /small:size=2m,uid=10001 --env HOME=/tmp --env CI="${CI:-}" \
-        "$@" sidemirror/test:local pytest -p no:cacheprovider --numprocesses "$processes" "tests/$part"
+        "$@" "sidemirror/test:$SIDEMIRROR_TAG" pytest -p no:cacheprovider --numprocesses "$processes" "tests/$part"
 }
 
 integration() {
@@ -180,6 +182,7 @@ clean_up() {
     trap '' INT TERM
     remove_projects "$TEST_PROJECT"
     empty_scratch "$scratch"
+    remove_images "$TEST_PROJECT"
 }
 
 # remove_projects PREFIX: the containers and networks of each project whose name begins so.
@@ -190,15 +193,20 @@ remove_projects() {
     done
 }
 
+# remove_images TAG: the layers stay in the build cache.
+remove_images() {
+    docker images --format '{{.Repository}}:{{.Tag}}' --filter "reference=sidemirror/*:$1" | xargs -r docker rmi >/dev/null 2>&1
+}
+
 # What a run left that was killed before it could clean up.
 remove_leftovers() {
     docker ps --all --format '{{.Label "com.docker.compose.project"}}' | sed -n 's/^sidemirror-test-\([0-9]*\).*/\1/p' |
-        sort -u | while read -r pid; do kill -0 "$pid" 2>/dev/null || remove_projects "sidemirror-test-$pid"; done
+        sort -u | while read -r pid; do kill -0 "$pid" 2>/dev/null || { remove_projects "sidemirror-test-$pid" && remove_images "sidemirror-test-$pid"; }; done
 }
 
 # The containers' files belong to their users, and a non-root person cannot remove them: root in a container can.
 empty_scratch() {
     rm -rf "$1" 2>/dev/null ||
-        docker run --rm --network none --volume "$1:/scratch" --entrypoint find sidemirror/prepare:local /scratch -mindepth 1 -delete
+        docker run --rm --network none --volume "$1:/scratch" --entrypoint find "sidemirror/prepare:$SIDEMIRROR_TAG" /scratch -mindepth 1 -delete
     rm -rf "$1"
 }

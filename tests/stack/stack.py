@@ -15,6 +15,7 @@ import testinfra
 from testinfra.host import Host
 
 ROOT = Path(__file__).resolve().parents[2]
+TAG = os.environ.get("SIDEMIRROR_TAG", "local")
 SERVICES = ("bot", "telegram", "backup", "postgres")
 
 Result = subprocess.CompletedProcess[str]
@@ -61,7 +62,9 @@ class Stack:
             "BACKUP_EVERY": "6h",
             "BOT_TRAFFIC": "20",
         }
-        self.env |= {name: os.environ[name] for name in os.environ if name == "SIDEMIRROR_CA_BUNDLE"}
+        self.env |= {
+            name: os.environ[name] for name in os.environ if name in ("SIDEMIRROR_CA_BUNDLE", "SIDEMIRROR_TAG")
+        }
         self.env |= settings
 
     def script(self, *arguments: str, check: bool = True) -> Result:
@@ -108,7 +111,7 @@ class Stack:
         """A command as root, with /volumes and each of `mounts`: what a host's root could do."""
         binds = [f"--volume={path}:/{name}" for name, path in {"volumes": self.volumes, **mounts}.items()]
         container = ["docker", "run", "--rm", "--network=none", "--user=0:0", *binds, "--entrypoint", command[0]]
-        return run([*container, "sidemirror/bot:local", *command[1:]], check=check)
+        return run([*container, f"sidemirror/bot:{TAG}", *command[1:]], check=check)
 
     def logs(self) -> str:
         result = self.compose("--profile", "*", "logs", "--no-color", "--tail", "80", check=False)

@@ -8,7 +8,7 @@ import re
 
 import pytest
 from fix_stack import NewStack
-from stack import ROOT, Stack, poll, run
+from stack import ROOT, TAG, Stack, poll, run
 from test_isolation import connects
 from test_settings import config
 
@@ -75,7 +75,7 @@ def test_the_bot_loses_nothing_when_the_stand_in_is_started_anew(stack: Stack) -
 @pytest.fixture(scope="module")
 def example(new_stack: NewStack) -> Stack:
     """A stack with the ten-line bot of examples/ instead of the reference bot."""
-    image = "sidemirror/example-bot:local"
+    image = f"sidemirror/example-bot:{TAG}"
     ca = os.environ.get("SIDEMIRROR_CA_BUNDLE", "/etc/ssl/certs/ca-certificates.crt")
     run(
         [

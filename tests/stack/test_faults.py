@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from fix_stack import NewStack
-from stack import Stack, poll, run
+from stack import TAG, Stack, poll, run
 from test_gate import count
 
 SUPERVISORCTL = ("supervisorctl", "-c", "/app/backup/supervisord.conf")
@@ -87,7 +87,7 @@ def test_a_sidecar_killed_under_writes_comes_back_healthy_and_nothing_is_doubled
         pid, restarts = found["State"]["Pid"], found["RestartCount"]
         # As the kernel does when memory is short; to `docker kill` the engine would not apply the restart policy.
         killer = ["docker", "run", "--rm", "--pid=host", "--network=none", "--user=0:0", "--entrypoint", "sh"]
-        run([*killer, "sidemirror/bot:local", "-c", f"kill -9 {pid}"])
+        run([*killer, f"sidemirror/bot:{TAG}", "-c", f"kill -9 {pid}"])
         poll("the engine starts it again", lambda: faulty.inspect("backup")["RestartCount"] > restarts)  # noqa: B023
     reached = last_run(faulty)
     poll("it makes runs", lambda: last_run(faulty) > reached)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from stack import SERVICES, Stack, run
+from stack import SERVICES, TAG, Stack, run
 
 
 def mounts(stack: Stack, service: str) -> dict[str, tuple[str, bool]]:
@@ -131,16 +131,16 @@ def test_no_image_holds_settings_data_or_secrets(stack: Stack, image: str) -> No
         "--network=none",
         "--user=0:0",
         "--entrypoint=find",
-        f"sidemirror/{image}:local",
+        f"sidemirror/{image}:{TAG}",
     ]
     assert run([*command, "/", "-xdev", "(", *looking_for, ")", "-not", "-path", "/proc/*"]).stdout == ""
-    history = run(["docker", "history", "--no-trunc", "--format", "{{.CreatedBy}}", f"sidemirror/{image}:local"]).stdout
+    history = run(["docker", "history", "--no-trunc", "--format", "{{.CreatedBy}}", f"sidemirror/{image}:{TAG}"]).stdout
     assert password(stack) not in history
 
 
 @pytest.mark.parametrize("image", ["bot", "telegram", "backup", "restore"])
 def test_the_ca_bundle_that_the_build_trusted_stays_out_of_the_image(stack: Stack, image: str) -> None:
-    command = ["docker", "run", "--rm", "--network=none", "--entrypoint=find", f"sidemirror/{image}:local"]
+    command = ["docker", "run", "--rm", "--network=none", "--entrypoint=find", f"sidemirror/{image}:{TAG}"]
     assert run([*command, "/run/secrets", "/venv", "-path", "/run/secrets/ca"], check=False).stdout == ""
 
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 from fix_stack import NewStack
-from stack import Result, Stack, run
+from stack import TAG, Result, Stack, run
 
-TEST_IMAGE = "sidemirror/test:local"
+TEST_IMAGE = f"sidemirror/test:{TAG}"
 
 
 def in_test_image(*command: str, **mounts: Path) -> Result:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from stack import Result, run
+from stack import TAG, Result, run
 
 FOLDERS = {
     "sqlite": "10001:10001 750",
@@ -29,7 +29,7 @@ def in_container(volumes: Path, *command: str, rights: tuple[str, ...] = (), **e
         f"--volume={volumes}:/volumes",
         "--entrypoint",
         command[0],
-        "sidemirror/prepare:local",
+        f"sidemirror/prepare:{TAG}",
     ]
     return run(["docker", "run", "--rm", *rights, *settings, *image, *command[1:]], check=False)
 
