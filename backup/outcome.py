@@ -7,10 +7,13 @@ import logging
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from backup.run import Report
 from backup.state import read_json, write_atomically
 from mirror.errors import SidemirrorError
+
+if TYPE_CHECKING:  # the page reads outcomes, too, and must stay small: no driver, nothing of a run
+    from backup.run import Report
 
 STATUS_FILE = "status.json"
 SIZE_WARNING_SHARE = 0.8

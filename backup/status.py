@@ -13,16 +13,13 @@ from urllib.parse import quote
 from psycopg2 import sql
 from psycopg2.extensions import connection as Connection
 
-from backup import outcome, snapshot, source
+from backup import answer, outcome, snapshot, source
 from backup.config import BackupSettings
 from backup.outcome import Outcome
 from mirror.catalog import CatalogDatabase, State, read_state
 from mirror.errors import SidemirrorError, TargetError
 from mirror.names import quote_sqlite
 from mirror.target import connected
-
-# A source that was not equal to its target for longer than this beyond BACKUP_EVERY is not safe.
-GRACE_SECONDS = 600
 
 
 @dataclass(frozen=True)
@@ -54,7 +51,7 @@ class Status:
 
 def limit_seconds(settings: BackupSettings) -> float:
     """How old the last equality may be."""
-    return settings.backup_every.total_seconds() + GRACE_SECONDS
+    return answer.limit_seconds(settings.backup_every)
 
 
 def status(settings: BackupSettings) -> Status:
@@ -69,13 +66,12 @@ def status(settings: BackupSettings) -> Status:
             f"the target has {found}, and run {known.run} was mirrored: somebody took data away there\n"
             "  Try: ./sidemirror backup"
         )
-    quiet = not known.troubles and not known.stopped and error is None
-    safe = age is not None and age <= limit_seconds(settings) and quiet
+    found_answer = answer.answer(known, age, limit_seconds(settings), error)
     return Status(
         source=settings.source_name,
         target=f"{settings.supabase_db_host}:{settings.supabase_db_port}",
-        safe=safe,
-        sentence=_sentence(safe, age, known, error),
+        safe=found_answer.safe,
+        sentence=found_answer.sentence,
         seconds_since_equal=age,
         outcome=known,
         files=_files(settings, state, counts),
@@ -83,24 +79,6 @@ def status(settings: BackupSettings) -> Status:
         target_bytes=state.target_bytes if state else None,
         target_bytes_limit=settings.target_size_limit,
     )
-
-
-def _sentence(safe: bool, age: float | None, known: Outcome, error: str | None) -> str:
-    as_of = "nothing was mirrored yet" if age is None else f"everything up to {known.equal_at} is in the target"
-    if safe:
-        return f"Safe: {as_of} ({_ago(age)} ago)."
-    if known.stopped:
-        return f"NOT SAFE: {as_of}; nothing is tried any more until a person has changed something (below)."
-    if known.troubles:
-        return f"NOT SAFE: {as_of}; something is wrong since {known.troubles[0].since} (below)."
-    if error:
-        return "NOT SAFE: the target does not have now what was mirrored, or cannot be reached (below)."
-    return f"NOT SAFE: {as_of}; the last good run is too long ago." if age else f"Not yet: {as_of}."
-
-
-def _ago(seconds: float | None) -> str:
-    whole = int(seconds or 0)
-    return f"{whole} s" if whole < 120 else f"{whole // 60} min" if whole < 7200 else f"{whole // 3600} h"
 
 
 def _ask_target(settings: BackupSettings) -> tuple[State | None, dict[str, int], str | None]:

@@ -1,0 +1,60 @@
+"""Am I safe? One word and one sentence from what the sidecar knows of itself: the same for status, page and metrics."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Literal
+
+from backup.outcome import Outcome
+
+# A source that was not equal to its target for longer than this beyond BACKUP_EVERY is not safe.
+GRACE_SECONDS = 600
+
+State = Literal["safe", "empty", "late", "wrong", "stopped"]
+
+
+@dataclass(frozen=True)
+class Answer:
+    """`state` says which case it is; `sentence` says it to a person."""
+
+    state: State
+    sentence: str
+
+    @property
+    def safe(self) -> bool:
+        return self.state == "safe"
+
+
+def limit_seconds(backup_every: timedelta) -> float:
+    """How old the last equality may be."""
+    return backup_every.total_seconds() + GRACE_SECONDS
+
+
+def answer(known: Outcome, age: float | None, limit: float, target_error: str | None = None) -> Answer:
+    """The answer. `age`: seconds since source and target were equal; `limit`: how many are still well.
+
+    `target_error` is what was found when the target was asked just now; None when it was not asked, or is well.
+    """
+    as_of = "nothing was mirrored yet" if age is None else f"everything up to {known.equal_at} is in the target"
+    if known.stopped:
+        return Answer(
+            "stopped", f"NOT SAFE: {as_of}; nothing is tried any more until a person has changed something (below)."
+        )
+    if known.troubles:
+        return Answer("wrong", f"NOT SAFE: {as_of}; something is wrong since {known.troubles[0].since} (below).")
+    if target_error:
+        return Answer(
+            "wrong", "NOT SAFE: the target does not have now what was mirrored, or cannot be reached (below)."
+        )
+    if age is None:
+        return Answer("empty", f"Not yet: {as_of}.")
+    if age > limit:
+        return Answer("late", f"NOT SAFE: {as_of}; the last good run is too long ago.")
+    return Answer("safe", f"Safe: {as_of} ({ago(age)} ago).")
+
+
+def ago(seconds: float) -> str:
+    """A duration as a person says it: 45 s, 30 min, 6 h."""
+    whole = max(0, int(seconds))
+    return f"{whole} s" if whole < 120 else f"{whole // 60} min" if whole < 7200 else f"{whole // 3600} h"
