@@ -75,6 +75,7 @@ lint() {
     run_step "yamllint" .venv/bin/yamllint --strict docker-compose.yml services/compose .hadolint.yaml .compose-lint.yml .yamllint
     run_step "docker compose config" compose_config
     run_step "documentation" .venv/bin/python -m pytest -p no:cacheprovider tests/unit/test_docs.py
+    run_step "documentation as a site" .venv/bin/zensical build --clean --strict
     run_step "compose-lint" .venv/bin/compose-lint check --strict-config --fail-on low --config .compose-lint.yml "$scratch/merged.yml"
 }
 
