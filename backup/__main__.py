@@ -10,10 +10,11 @@ import click
 from rich.console import Console
 from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_fixed
 
-from backup import log, outcome
+from backup import events, log, outcome
 from backup.check import check as check_all
 from backup.config import BackupSettings
 from backup.guard import GuardHeld
+from backup.remember import remember
 from backup.run import Report, run
 from backup.scheduler import Scheduler
 from backup.state import installation, write_atomically
@@ -92,6 +93,8 @@ def accept(files: tuple[str, ...]) -> None:
     for trouble in chosen:
         click.echo(f"Accepted: {trouble.what}")
     write_atomically(config.state_dir / "accepted.json", json.dumps({"files": [t.subject for t in chosen]}))
+    accepted = (events.happened("Accepted", trouble.subject, trouble.what) for trouble in chosen)
+    events.append(config.state_dir, *accepted)
     _run_and_tell(config, "run", 60)
 
 
@@ -110,6 +113,8 @@ def take_over(yes: bool) -> None:
                 f"Take {config.source_name} over? The other installation is refused from then on.", abort=True
             )
         holder.take(connection, config.source_name, installation(config.state_dir))
+    what = f"this installation writes the mirror of {config.source_name} from now on"
+    events.append(config.state_dir, events.happened("TakenOver", config.source_name, what))
     click.echo("This installation is the holder now; the next run goes on from what the target has.")
 
 
@@ -123,9 +128,9 @@ def _run_and_tell(config: BackupSettings, kind: str, wait: int) -> None:
     except RunInProgress:
         raise
     except SidemirrorError as error:
-        outcome.write(config.state_dir, outcome.failed(before, error, datetime.now(UTC), stopped=before.stopped))
+        remember(config.state_dir, before, outcome.failed(before, error, datetime.now(UTC), stopped=before.stopped))
         raise
-    outcome.write(config.state_dir, outcome.succeeded(before, report))
+    remember(config.state_dir, before, outcome.succeeded(before, report))
     outcome.tell(report, config.target_size_limit)
     if report.refusals:
         sys.exit(report.refusals[0].error.exit_code)

@@ -14,6 +14,7 @@ import schedule
 from backup import outcome
 from backup.config import BackupSettings
 from backup.outcome import Outcome
+from backup.remember import remember
 from backup.run import run
 from mirror.errors import ConfigError, RunInProgress, SidemirrorError, TargetLogin
 
@@ -68,7 +69,7 @@ class Scheduler:
         else:
             self.pause = FIRST_PAUSE
             outcome.tell(report, self.settings.target_size_limit)
-            self._remember(outcome.succeeded(before, report))
+            self._remember(before, outcome.succeeded(before, report))
         return schedule.CancelJob if kind == "run" else None
 
     def _begin(self) -> None:
@@ -90,7 +91,7 @@ class Scheduler:
             log.info("The next try is in %d s", self.pause.total_seconds())
             self._try_again(self.pause)
             self.pause = min(self.pause * 2, LONGEST_PAUSE)
-        self._remember(result)
+        self._remember(before, result)
 
     def _try_again(self, pause: timedelta) -> None:
         self.jobs.every(int(pause.total_seconds())).seconds.do(self.job, kind="run").tag(_RETRY)
@@ -105,9 +106,9 @@ class Scheduler:
         self.settings = found
         return others or outcome.read(found.state_dir).equal_at != given_up.equal_at
 
-    def _remember(self, result: Outcome) -> None:
+    def _remember(self, before: Outcome, result: Outcome) -> None:
         try:
-            outcome.write(self.settings.state_dir, outcome.with_next(result, self._next_at()))
+            remember(self.settings.state_dir, before, outcome.with_next(result, self._next_at()))
         except SidemirrorError as error:
             log.error("%s", error)
 
