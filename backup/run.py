@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import time
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -22,7 +23,10 @@ from backup.state import installation, read_json, run_lock, write_atomically
 from backup.thin import thin
 from mirror import catalog, holder
 from mirror.catalog import State
+from mirror.catalog_install import VERSION, install
 from mirror.target import connected
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -63,11 +67,16 @@ def run(settings: BackupSettings, kind: str) -> Report:
 
 
 def _known_state(connection: Connection, identity: RunIdentity) -> State | None:
-    """The source as the target knows it; the catalog is made at the first run."""
+    """The source as the target knows it; the catalog is made at the first run, and an older one brought up to date.
+
+    Only the holder does that: for others, nothing changes in a target that they may not write to.
+    """
     state = catalog.read_state(connection, identity.source)
-    if state is None:
-        catalog.install(connection)
     holder.require(state, identity.source, identity.installation)
+    if state is None or state.catalog_version < VERSION:
+        before, now = install(connection)
+        if 0 < before < now:
+            log.info("The target's catalog was version %d, and is %d now", before, now)
     return state
 
 

@@ -4,19 +4,16 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Any
 from uuid import UUID
 
 from psycopg2 import errors
 from psycopg2.extensions import connection as Connection
 
+from mirror.catalog_install import require_readable
 from mirror.content import TableContent
-from mirror.errors import TargetRefused
 from mirror.mapping import MirrorTable, columns_from_json
 from mirror.schema import Pragmas, Schema, SchemaRow, same_objects
-
-VERSION = 1
 
 
 @dataclass(frozen=True)
@@ -72,6 +69,7 @@ class State:
     target_bytes: int  # pg_database_size
     databases: tuple[CatalogDatabase, ...]
     documents: tuple[CatalogDocument, ...]
+    catalog_version: int
 
     def database(self, file: str) -> CatalogDatabase | None:
         return next((database for database in self.databases if database.file == file), None)
@@ -80,7 +78,7 @@ class State:
 def read_state(connection: Connection, source: str, run: int | None = None) -> State | None:
     """The source's state, in one round trip; None where the target has never heard of it.
 
-    Raises TargetRefused when the catalog was made by a newer version.
+    An older catalog is read as it is. Raises TargetRefused when it was made by a newer version.
     """
     with connection.cursor() as cursor:
         try:
@@ -88,26 +86,8 @@ def read_state(connection: Connection, source: str, run: int | None = None) -> S
         except (errors.UndefinedTable, errors.InvalidSchemaName):
             return None
         [(version, state)] = cursor.fetchall()
-    if version != VERSION:
-        raise TargetRefused(
-            f"the target's catalog has version {version}, this program knows {VERSION}",
-            "use the same or a newer version of Sidemirror than the one that wrote the target",
-        )
-    return None if state is None else _state(state)
-
-
-def install(connection: Connection) -> None:
-    """Makes the catalog where there is none; two installers at once wait for each other."""
-    ddl = Path(__file__).with_name("catalog.sql").read_text(encoding="utf-8")
-    with connection.cursor() as cursor:
-        cursor.execute(
-            "BEGIN; SET LOCAL statement_timeout = 0; SET LOCAL client_min_messages = warning; "
-            "SELECT pg_advisory_xact_lock(hashtextextended('sidemirror catalog', 0));"
-        )
-        cursor.execute("SELECT to_regclass('sidemirror.version')")
-        if cursor.fetchone() == (None,):
-            cursor.execute(ddl)
-        cursor.execute("COMMIT")
+    require_readable(version)
+    return None if state is None else _state(state, version)
 
 
 def require_private(connection: Connection) -> None:
@@ -121,7 +101,7 @@ def schema_to_json(rows: tuple[SchemaRow, ...], pragmas: Pragmas) -> str:
     return json.dumps({"rows": [asdict(row) for row in rows], "pragmas": asdict(pragmas)})
 
 
-def _state(state: dict[str, Any]) -> State:
+def _state(state: dict[str, Any], version: int) -> State:
     return State(
         source_id=state["source_id"],
         holder=UUID(state["holder"]) if state["holder"] else None,
@@ -132,6 +112,7 @@ def _state(state: dict[str, Any]) -> State:
         target_bytes=state["target_bytes"],
         databases=tuple(_database(database) for database in state["databases"]),
         documents=tuple(CatalogDocument(**document) for document in state["documents"]),
+        catalog_version=version,
     )
 
 

@@ -41,7 +41,7 @@ LOCAL_SETTINGS = (
     "SET LOCAL client_min_messages = warning; SET LOCAL search_path = pg_catalog, pg_temp;"
 )
 
-# Raised by our own functions in the target (mirror/catalog.sql); class SM is free for us.
+# Raised by our own functions in the target (mirror/sql); class SM is free for us.
 OWN_SQLSTATES: dict[str, tuple[type[TargetError], str]] = {
     "SM001": (
         TargetTaken,

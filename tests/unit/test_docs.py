@@ -117,9 +117,10 @@ def test_every_option_of_restore_that_an_error_recommends_is_there(folder: str) 
     assert set(re.findall(r"\./sidemirror restore (--[a-z-]+)", text)) - options == set()
 
 
-def test_decisions_are_numbered_without_a_gap() -> None:
+def test_decisions_are_numbered_each_once() -> None:
     pages = sorted((ROOT / "docs/decisions").glob("*.md"))
-    assert [int(page.name[:4]) for page in pages] == list(range(1, len(pages) + 1))
+    numbers = [int(page.name[:4]) for page in pages]
+    assert len(numbers) == len(set(numbers))
     for page in pages:
         text = page.read_text(encoding="utf-8")
         assert text.startswith(f"# {int(page.name[:4])}. ")

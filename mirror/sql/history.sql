@@ -1,0 +1,73 @@
+-- SQL for the rows of a mirrored table as they stood after a run: each row's key, and the row without its NULLs.
+CREATE OR REPLACE FUNCTION sidemirror.rows_at(table_id integer, run bigint) RETURNS text
+LANGUAGE sql STABLE SET search_path = '' AS $$
+SELECT pg_catalog.format(
+    'SELECT l.key, l.before AS image FROM (%1$s) AS l WHERE l.before IS NOT NULL', later.query
+) || CASE WHEN t.dropped_run IS NOT NULL THEN '' ELSE pg_catalog.format(
+    ' UNION ALL SELECT n.key, n.image FROM (SELECT pg_catalog.jsonb_build_array(%2$s) AS key, '
+    'pg_catalog.jsonb_strip_nulls(pg_catalog.to_jsonb(m)) AS image FROM %3$I.%4$I AS m) AS n '
+    'WHERE NOT EXISTS (SELECT 1 FROM (%1$s) AS l WHERE l.key = n.key)',
+    later.query,
+    (SELECT pg_catalog.string_agg(pg_catalog.format('m.%I', k), ', ') FROM pg_catalog.unnest(t.key) AS k),
+    d.schema_name, t.mirror_name
+) END
+FROM sidemirror.tables AS t
+JOIN sidemirror.databases AS d ON d.id = t.database_id
+CROSS JOIN LATERAL (SELECT pg_catalog.format(
+    'SELECT DISTINCT ON (h.key) h.key, h.before FROM sidemirror.history AS h '
+    'WHERE h.table_id = %s AND h.run > %s ORDER BY h.key, h.run', t.id, rows_at.run
+) AS query) AS later
+WHERE t.id = rows_at.table_id
+$$;
+
+-- What changed in one table between two restore points: each row that differs, as it was and as it became. A table that
+-- was made anew in between is another one in the catalog, and its rows are compared whole.
+CREATE OR REPLACE FUNCTION sidemirror.changes(source_name text, database_file text, table_name text, from_run bigint, to_run bigint)
+RETURNS TABLE (key jsonb, change text, before jsonb, after jsonb)
+LANGUAGE plpgsql STABLE SET search_path = '' AS $$
+DECLARE
+    nothing CONSTANT text := 'SELECT NULL::jsonb AS key, NULL::jsonb AS image WHERE false';
+    t sidemirror.tables;
+    was sidemirror.tables;
+    became sidemirror.tables;
+    rows_before text := nothing;
+BEGIN
+    FOR t IN
+        SELECT x.* FROM sidemirror.tables AS x
+        JOIN sidemirror.databases AS d ON d.id = x.database_id
+        JOIN sidemirror.sources AS s ON s.id = d.source_id
+        WHERE s.name = source_name AND d.file = database_file AND x.name = table_name
+    LOOP
+        IF t.created_run <= from_run AND (t.dropped_run IS NULL OR t.dropped_run > from_run) THEN
+            was := t;
+        END IF;
+        IF t.created_run <= to_run AND (t.dropped_run IS NULL OR t.dropped_run > to_run) THEN
+            became := t;
+        END IF;
+    END LOOP;
+    IF was.id = became.id THEN
+        -- Only the rows that history names can differ.
+        rows_before := pg_catalog.format(
+            'SELECT DISTINCT ON (h.key) h.key, h.before AS image FROM sidemirror.history AS h '
+            'WHERE h.table_id = %s AND h.run > %s AND h.run <= %s ORDER BY h.key, h.run', was.id, from_run, to_run);
+    ELSIF was.id IS NOT NULL THEN
+        rows_before := sidemirror.rows_at(was.id, from_run);
+    END IF;
+    RETURN QUERY EXECUTE pg_catalog.format($query$
+        WITH was AS (%1$s), became AS (%2$s), pairs AS (
+            SELECT p.key, p.image AS before, b.image AS after FROM was AS p LEFT JOIN became AS b ON b.key = p.key AND %3$s
+            UNION ALL
+            SELECT b.key, NULL, b.image FROM became AS b
+            WHERE %4$s AND NOT EXISTS (SELECT 1 FROM was AS p WHERE p.key = b.key AND %3$s)
+        )
+        SELECT p.key,
+               CASE WHEN p.before IS NULL THEN 'inserted' WHEN p.after IS NULL THEN 'deleted' ELSE 'updated' END,
+               p.before, p.after
+        FROM pairs AS p WHERE p.before IS DISTINCT FROM p.after
+    $query$,
+        rows_before,
+        CASE WHEN became.id IS NULL THEN nothing ELSE sidemirror.rows_at(became.id, to_run) END,
+        (COALESCE(was.key, became.key) IS NOT DISTINCT FROM became.key)::text,
+        (was.id IS DISTINCT FROM became.id)::text);
+END
+$$;

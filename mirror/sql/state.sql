@@ -1,0 +1,58 @@
+-- Everything that the target knows of one source as it stood after a run (NULL: the last one), in one answer.
+CREATE OR REPLACE FUNCTION sidemirror.state(source_name text, at_run bigint DEFAULT NULL) RETURNS jsonb
+LANGUAGE sql STABLE SET search_path = '' AS $$
+SELECT jsonb_build_object(
+    'source_id', s.id, 'holder', s.holder, 'holder_host', s.holder_host, 'held_since', s.held_since,
+    'last_run', s.last_run, 'run', at.run,
+    'target_bytes', pg_catalog.pg_database_size(pg_catalog.current_database()),
+    'databases', COALESCE((
+        SELECT jsonb_agg(jsonb_build_object(
+            'id', d.id, 'file', d.file, 'schema_name', d.schema_name, 'token', d.token,
+            'content_hash', encode(ds.content_hash, 'hex'),
+            'sqlite_schema', dsc.sqlite_schema, 'mode', dsc.mode,
+            'tables', COALESCE((
+                SELECT jsonb_agg(jsonb_build_object(
+                    'id', t.id, 'name', t.name, 'mirror_name', t.mirror_name, 'key_kind', t.key_kind,
+                    'key', to_jsonb(t.key), 'has_rowid', t.has_rowid, 'columns', t.columns,
+                    'dropped', t.dropped_run IS NOT NULL,
+                    'rows', ts.row_count, 'hash', ts.content_hash) ORDER BY t.id)
+                FROM sidemirror.tables AS t
+                JOIN LATERAL (
+                    SELECT * FROM sidemirror.table_states AS x
+                    WHERE x.table_id = t.id AND x.run <= at.run ORDER BY x.run DESC LIMIT 1
+                ) AS ts ON true
+                WHERE t.database_id = d.id AND t.created_run <= at.run
+                  AND (t.dropped_run IS NULL OR t.dropped_run > at.run)), '[]'::jsonb)
+            ) ORDER BY d.file)
+        FROM sidemirror.databases AS d
+        JOIN LATERAL (
+            SELECT * FROM sidemirror.database_states AS x
+            WHERE x.database_id = d.id AND x.run <= at.run ORDER BY x.run DESC LIMIT 1
+        ) AS ds ON true
+        JOIN LATERAL (
+            SELECT * FROM sidemirror.database_schemas AS x
+            WHERE x.database_id = d.id AND x.run <= at.run ORDER BY x.run DESC LIMIT 1
+        ) AS dsc ON true
+        WHERE d.source_id = s.id AND d.created_run <= at.run
+          AND (d.dropped_run IS NULL OR d.dropped_run > at.run)), '[]'::jsonb),
+    'documents', COALESCE((
+        SELECT jsonb_agg(jsonb_build_object(
+            'id', d.id, 'file', d.file, 'sha256', encode(st.sha256, 'hex'), 'mode', st.mode, 'mtime_ns', st.mtime_ns
+            ) ORDER BY d.file)
+        FROM sidemirror.documents AS d
+        JOIN LATERAL (
+            SELECT * FROM sidemirror.document_states AS x
+            WHERE x.document_id = d.id AND x.run <= at.run ORDER BY x.run DESC LIMIT 1
+        ) AS st ON st.sha256 IS NOT NULL
+        WHERE d.source_id = s.id), '[]'::jsonb))
+FROM sidemirror.sources AS s
+CROSS JOIN LATERAL (SELECT COALESCE(at_run, s.last_run) AS run) AS at
+WHERE s.name = source_name
+$$;
+
+-- The last restore point at or before a time; NULL when there is none.
+CREATE OR REPLACE FUNCTION sidemirror.run_at(source_name text, at timestamptz) RETURNS bigint
+LANGUAGE sql STABLE SET search_path = '' AS $$
+SELECT max(r.run) FROM sidemirror.runs AS r JOIN sidemirror.sources AS s ON s.id = r.source_id
+WHERE s.name = source_name AND r.finished_at <= at
+$$;
