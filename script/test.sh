@@ -16,7 +16,8 @@ test_command() {
     started=$(date +%s)
     # Some of the checks read the environment: a developer's own settings must not change their outcome.
     unset COMPOSE_FILE COMPOSE_PROJECT_NAME COMPOSE_PROFILES SUPABASE_DB_HOST SUPABASE_DB_USER SUPABASE_DB_PORT \
-        SUPABASE_DB_PASSWORD SOURCE_NAME BOT_IMAGE BOT_TOKEN BOT_TOKEN_FILE BOT_UID BOT_GID SIDEMIRROR_VOLUMES
+        SUPABASE_DB_PASSWORD SOURCE_NAME BOT_IMAGE BOT_TOKEN BOT_TOKEN_FILE BOT_UID BOT_GID SIDEMIRROR_VOLUMES \
+        DISCORD_WEBHOOK_URL DISCORD_WEBHOOK_URL_FILE EMERGENCY_DIR
     export COMPOSE_ENV_FILES=/dev/null
     scratch=$(mktemp -d)
     chmod 755 "$scratch"
@@ -90,6 +91,8 @@ compose_config() {
         BOT_IMAGE=example/bot:1 docker compose config --quiet &&
         BOT_TOKEN=1:a docker compose config --quiet &&
         BOT_TOKEN_FILE=/etc/hostname docker compose config --quiet &&
+        DISCORD_WEBHOOK_URL=https://example.org/1 docker compose config --quiet &&
+        BOT_TOKEN=1:a DISCORD_WEBHOOK_URL_FILE=/etc/hostname docker compose config --quiet &&
         docker compose --profile '*' config --output "$scratch/merged.yml"
 }
 

@@ -18,6 +18,7 @@ main() {
     numbers_or_exit
     folder sqlite "$bot_uid:$bot_gid" 0750
     folder json "$bot_uid:$bot_gid" 0750
+    folder emergency "$bot_uid:$bot_gid" 0750
     folder state "$bot_uid:$bot_gid" 0750
     folder postgres "$postgres_uid:$postgres_uid" 0700
     folder ca "$person:$postgres_uid" 0775
@@ -25,7 +26,7 @@ main() {
     folder secrets/backup "$bot_uid:$bot_gid" 0500
     folder secrets/restore "$bot_uid:$bot_gid" 0500
     folder secrets/postgres "$postgres_uid:$postgres_uid" 0500
-    belongs_to_bot sqlite json state
+    belongs_to_bot sqlite json emergency state
     installation
     passwords
 }

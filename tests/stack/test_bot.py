@@ -72,6 +72,21 @@ def test_the_bot_loses_nothing_when_the_stand_in_is_started_anew(stack: Stack) -
     assert stack.inspect("bot")["RestartCount"] == 0
 
 
+def test_a_json_folder_that_cannot_be_written_puts_the_document_into_the_second_place(stack: Stack) -> None:
+    stack.as_root("chmod", "0555", "/volumes/json")
+    try:
+        emergency = poll("the emergency copy", lambda: stack.as_root("ls", "/volumes/emergency").stdout.split())
+        assert emergency == ["data.emergency.json"]
+        copy = json.loads(stack.as_root("cat", "/volumes/emergency/data.emergency.json").stdout)
+        assert copy["document"]["counters"]["gifts_given"] >= counted(stack)["gifts_given"]
+        assert "the data is safe in /data/emergency" in stack.compose("logs", "--no-color", "bot").stdout
+    finally:
+        stack.as_root("chmod", "0750", "/volumes/json")
+    poll("it is saved again, and the copy is gone", lambda: not stack.as_root("ls", "/volumes/emergency").stdout)
+    assert counted(stack)["gifts_given"] >= copy["document"]["counters"]["gifts_given"]
+    poll("the bot is well", lambda: stack.health("bot") == "healthy")
+
+
 @pytest.fixture(scope="module")
 def example(new_stack: NewStack) -> Stack:
     """A stack with the ten-line bot of examples/ instead of the reference bot."""

@@ -36,7 +36,11 @@ def test_the_sidecar_cannot_write_delete_or_add_a_file_of_the_bot(stack: Stack) 
 
 
 def test_the_bot_sees_its_data_and_nothing_else(stack: Stack) -> None:
-    assert mounts(stack, "bot") == {"/data/sqlite": ("sqlite", True), "/data/json": ("json", True)}
+    assert mounts(stack, "bot") == {
+        "/data/sqlite": ("sqlite", True),
+        "/data/json": ("json", True),
+        "/data/emergency": ("emergency", True),
+    }
 
 
 def test_the_stand_in_of_telegram_sees_nothing(stack: Stack) -> None:

@@ -11,6 +11,7 @@ from stack import TAG, Result, run
 FOLDERS = {
     "sqlite": "10001:10001 750",
     "json": "10001:10001 750",
+    "emergency": "10001:10001 750",
     "state": "10001:10001 750",
     "postgres": "999:999 700",
     "secrets/backup": "10001:10001 500",

@@ -75,6 +75,37 @@ def test_a_host_without_a_user_is_refused_with_the_way_out(stack: Stack) -> None
     assert "SUPABASE_DB_USER" in refused.stderr
 
 
+def test_without_a_webhook_the_bot_has_no_way_out_and_no_address_to_send_to(stack: Stack) -> None:
+    bot = config(stack)["bot"]
+    assert list(bot["networks"]) == ["chat"]
+    assert [name for name in bot["environment"] if name.startswith("DISCORD")] == []
+
+
+def test_a_webhook_gives_the_bot_a_way_out_beside_the_stand_in(stack: Stack) -> None:
+    url = "https://discord.example.org/api/webhooks/1/secret"
+    services = config(stack, DISCORD_WEBHOOK_URL=url)
+    assert sorted(services["bot"]["networks"]) == ["bot", "chat"]
+    assert services["bot"]["environment"]["DISCORD_WEBHOOK_URL"] == url
+    assert [name for name in services if url in json.dumps(services[name])] == ["bot"]
+
+
+def test_a_webhook_in_a_file_reaches_the_bot_as_a_file_also_with_a_token(stack: Stack) -> None:
+    bot = config(stack, DISCORD_WEBHOOK_URL_FILE="/etc/webhook", BOT_TOKEN="1:a")["bot"]
+    assert list(bot["networks"]) == ["bot"]
+    mounted = {each["target"]: each for each in bot["volumes"]}[bot["environment"]["DISCORD_WEBHOOK_URL_FILE"]]
+    assert (mounted["source"], mounted["read_only"]) == ("/etc/webhook", True)
+
+
+def test_the_second_place_can_be_another_disk_and_is_prepared_there(stack: Stack) -> None:
+    services = config(stack, EMERGENCY_DIR="/mnt/other")
+    found = {
+        name: [each["target"] for each in services[name]["volumes"] if each["source"] == "/mnt/other"]
+        for name in ("bot", "prepare", "backup")
+    }
+    assert found == {"bot": ["/data/emergency"], "prepare": ["/volumes/emergency"], "backup": []}
+    assert services["bot"]["environment"]["EMERGENCY_DIR"] == "/data/emergency"
+
+
 def test_a_bot_of_ones_own_is_never_built_here(stack: Stack) -> None:
     services = config(stack, BOT_IMAGE="example/bot:1")
     assert services["bot"]["image"] == "example/bot:1"
