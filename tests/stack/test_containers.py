@@ -83,6 +83,11 @@ def test_supervisor_starts_the_scheduler_anew_when_it_is_killed(stack: Stack) ->
     poll("the sidecar is well again", lambda: stack.host("backup").run("python -m backup health").succeeded)
 
 
+def test_a_start_of_the_sidecar_logs_no_alarm(stack: Stack) -> None:
+    assert "CRIT" not in stack.compose("logs", "--no-color", "backup").stdout
+    assert "RUNNING" in stack.host("backup").check_output("supervisorctl -c /app/backup/supervisord.conf status fatal")
+
+
 def test_a_stand_in_whose_pooler_dies_starts_anew(stack: Stack) -> None:
     started = stack.inspect("postgres")["State"]["StartedAt"]
     poolers = "grep -lx pgbouncer /proc/[0-9]*/comm | cut -d/ -f3"
