@@ -23,7 +23,7 @@ from backup.status import status as find_status
 from backup.status_view import show
 from mirror import holder, settings
 from mirror.catalog import read_state
-from mirror.errors import RunInProgress, SidemirrorError
+from mirror.errors import RunInProgress, SidemirrorError, SourceError
 from mirror.target import connected
 
 
@@ -61,13 +61,15 @@ def status(as_json: bool) -> None:
 
 @main.command(help="Looks at everything that a run needs. Ends with 0 if nothing is wrong.")
 def check() -> None:
-    code = 0
+    wrong = []
     for finding in check_all(settings.load(BackupSettings)):
         click.echo(
             f"{'ok   ' if finding.error is None else 'WRONG'} {finding.subject}: {finding.error or finding.told}"
         )
-        code = code or (finding.error.exit_code if finding.error else 0)
-    sys.exit(code)
+        wrong += [finding.error] if finding.error else []
+    # A bot that has not written yet is the least of what can be wrong.
+    wrong.sort(key=lambda error: isinstance(error, SourceError))
+    sys.exit(wrong[0].exit_code if wrong else 0)
 
 
 @main.command(help="For the container's health check: was the source equal to the target recently?")

@@ -24,10 +24,14 @@ from mirror.target import connected
 
 @dataclass(frozen=True)
 class FileStatus:
-    """One database (rows) or document (rows None). `here` or `mirror` None: not there, or not to be counted now."""
+    """A database (`here` and `mirror` are rows) or a document (1). `here` None: it is not there, or cannot be read now.
+
+    `mirror` None: it is not mirrored, or the target was not to be asked.
+    """
 
     file: str
     kind: str
+    is_here: bool
     here: int | None
     mirror: int | None
 
@@ -118,14 +122,16 @@ def _files(settings: BackupSettings, state: State | None, counts: dict[str, int]
             FileStatus(
                 file,
                 "database",
+                file in here.databases,
                 _rows_here(settings, file) if file in here.databases else None,
                 counts.get(file),
             )
             for file in databases
         ),
         *(
-            FileStatus(file, "document", 1 if file in here.documents else None, 1 if file in mirrored else None)
+            FileStatus(file, "document", is_here, 1 if is_here else None, 1 if file in mirrored else None)
             for file in sorted({*here.documents, *mirrored})
+            for is_here in (file in here.documents,)
         ),
     )
 

@@ -22,8 +22,10 @@ def show(status: Status, console: Console) -> None:
     console.print(f"\nSource {status.source}, target {status.target}: run {status.outcome.run or '-'}, {_size(status)}")
     console.print(f"Last try {status.outcome.tried_at or '-'}, next {status.outcome.next_at or '-'}\n")
     table = Table("file", "here", "mirror", box=None, pad_edge=False)
+    mirror_otherwise = "missing" if status.target_bytes is not None else "unknown"
     for file in status.files:
-        table.add_row(escape(file.file), _cell(file, file.here), _cell(file, file.mirror))
+        here = _cell(file, file.here, otherwise="unreadable" if file.is_here else "missing")
+        table.add_row(escape(file.file), here, _cell(file, file.mirror, otherwise=mirror_otherwise))
     console.print(table)
 
 
@@ -34,7 +36,7 @@ def _size(status: Status) -> str:
     return f"{status.target_bytes / 1e6:.1f} MB of {limit}"
 
 
-def _cell(file: FileStatus, count: int | None) -> str:
+def _cell(file: FileStatus, count: int | None, otherwise: str) -> str:
     if count is None:
-        return "missing"
+        return otherwise
     return f"{count} rows" if file.kind == "database" else "document"

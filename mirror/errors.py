@@ -95,7 +95,7 @@ class TargetExposed(TargetError):
 
 
 class TargetTaken(TargetError):
-    exit_code = 6
+    exit_code = 14
 
 
 class TargetMoved(TargetError):

@@ -78,6 +78,18 @@ def test_status_counts_rows_of_a_database_in_use_and_of_one_that_grew(mirrored: 
     assert [path.name for path in mirrored.state.iterdir() if path.name.startswith("tmp")] == []
 
 
+def test_status_tells_unreadable_missing_and_unknown_apart(mirrored: Source) -> None:
+    path = mirrored.sqlite / "bot.db"
+    path.write_bytes(b"no database" * 1000)
+    (mirrored.json / "data.json").unlink()
+    lines = backup(mirrored, "status").stdout.splitlines()
+    found = {line.split()[0]: line.split()[1:] for line in lines if line.split() and "." in line.split()[0]}
+    assert found["bot.db"] == ["unreadable", "303", "rows"]
+    assert found["data.json"] == ["missing", "document"]
+    away = backup(mirrored, "status", SUPABASE_DB_PORT="9").stdout
+    assert re.search(r"sub/wal.db +303 rows +unknown", away)
+
+
 def test_status_before_the_first_run_is_not_safe(source: Source) -> None:
     fill_all(source)
     found = status(source)
@@ -176,6 +188,11 @@ def test_check_finds_a_source_without_files(source: Source) -> None:
     assert "WRONG source: there is no database in" in result.stdout
 
 
+def test_check_ends_with_what_is_worse_than_a_bot_that_has_not_written_yet(source: Source) -> None:
+    result = backup(source, "check", SUPABASE_DB_PORT="9")
+    assert ("WRONG source: " in result.stdout, result.returncode) == (True, 4)
+
+
 def test_check_finds_what_the_data_api_could_read(mirrored: Source) -> None:
     schema = mirrored.read_state().databases[0].schema_name
     mirrored.target.query(f"GRANT USAGE ON SCHEMA {schema} TO anon; GRANT SELECT ON {schema}.t TO anon")
@@ -199,7 +216,7 @@ def test_check_finds_missing_rights_and_another_holder(mirrored: Source) -> None
         assert f"WRONG rights: {role} may not make schemas" in poor.stdout
     mirrored.target.query("UPDATE sidemirror.sources SET holder = gen_random_uuid() WHERE name = %s", mirrored.name)
     other = backup(mirrored, "check")
-    assert (other.returncode, "WRONG holder: " in other.stdout) == (6, True)
+    assert (other.returncode, "WRONG holder: " in other.stdout) == (14, True)
 
 
 GUARDED = {

@@ -173,7 +173,7 @@ def test_a_restore_moves_the_holder_here_and_the_other_installation_is_refused(s
 
     source.write("DELETE FROM k")
     refused = backup(source, "once")
-    assert refused.returncode == 6
+    assert refused.returncode == 14
     assert "written by another installation" in refused.stderr
     assert "take-over" in refused.stderr
     with pytest.raises(TargetTaken):
@@ -188,13 +188,13 @@ def test_take_over_makes_this_installation_the_holder(source: Source, tmp_path: 
     source.run()
     other = second_installation(source)
     shutil.copy(source.sqlite / "bot.db", other.sqlite / "bot.db")
-    assert backup(other, "once").returncode == 6
+    assert backup(other, "once").returncode == 14
     asked = backup(other, "take-over")
     assert asked.returncode != 0, "nobody is there to ask"
-    assert backup(other, "once").returncode == 6
+    assert backup(other, "once").returncode == 14
     assert backup(other, "take-over", "--yes").returncode == 0
     assert backup(other, "once").returncode == 0
-    assert backup(source, "once").returncode == 6
+    assert backup(source, "once").returncode == 14
 
 
 def test_take_over_of_a_source_that_the_target_does_not_know_says_so(source: Source) -> None:
