@@ -8,7 +8,7 @@ itself. Which of the two a row is follows from the row alone, and its line is th
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from hashlib import blake2b
 from itertools import groupby
 from operator import itemgetter
@@ -24,6 +24,7 @@ RANGE_BITS = 9
 CHUNK_BYTES = 256 * 1024
 
 Piece = tuple[bytes, TableContent]
+Part = tuple[int, int] | None  # ranges of rowids, from the first to before the second; None: the whole table
 _NOTHING = TableContent()
 
 
@@ -95,6 +96,27 @@ class Lines:
             content = content.plus(other)
         return content
 
+    def parts(self, rows: int) -> list[Part]:
+        """The table in parts of about so many rows, whose contents add up to the whole's; one where it cannot be divided."""
+        if self.plain == "0":
+            return [None]
+        lowest, highest, count = self._extent()
+        if not count or (highest - lowest) >> 3 > count:
+            return [None]
+        first, last, step = lowest >> RANGE_BITS, highest >> RANGE_BITS, max(1, rows >> RANGE_BITS)
+        return [(start, min(start + step, last + 1)) for start in range(first, last + 1, step)]
+
+    def of_part(self, part: Part) -> TableContent:
+        """The content of one of the `parts`."""
+        if part is None:
+            return _sum(self.all())
+        low, high = part[0] << RANGE_BITS, (part[1] << RANGE_BITS) - 1
+        within = f"{self.rowid} BETWEEN {low} AND {high}"
+        content = _sum(piece for number in range(*part) for piece in self._plain_range(number))
+        if content.rows < self._number(f"SELECT count(*) FROM {self.relation} WHERE {within}"):
+            content = content.plus(_sum(self.others(self.relation, within)))
+        return content
+
     def others(self, rows: str, condition: str) -> Iterator[Piece]:
         """The rows that are encoded with care. `rows` is a FROM clause in which the table is n."""
         careful = f"SELECT {careful_line(self.table, self.mirror)} FROM {rows} WHERE NOT ({self.plain})"
@@ -121,9 +143,7 @@ class Lines:
                 digest = blake2b(digest_size=32)
 
     def _all_plain(self) -> Iterator[Piece]:
-        lowest, highest, rows = self.connection.execute(
-            f"SELECT min({self.rowid}), max({self.rowid}), count(*) FROM {self.relation}"
-        ).fetchone()
+        lowest, highest, rows = self._extent()
         if not rows:
             return
         first, last = lowest >> RANGE_BITS, highest >> RANGE_BITS
@@ -132,6 +152,13 @@ class Lines:
             return
         for number in range(first, last + 1):
             yield from self._plain_range(number)
+
+    def _extent(self) -> tuple[int, int, int]:
+        """The lowest and the highest rowid, and how many rows there are."""
+        lowest, highest, rows = self.connection.execute(
+            f"SELECT min({self.rowid}), max({self.rowid}), count(*) FROM {self.relation}"
+        ).fetchone()
+        return lowest, highest, rows
 
     def _sparse(self) -> Iterator[Piece]:
         """Rowids that are far apart: one query for all is faster than one for each range."""
@@ -175,9 +202,13 @@ def _one_by_one(lines: list[bytes]) -> Piece:
     return b"\n".join(lines) + b"\n", content
 
 
-def table_content(connection: sqlite3.Connection, database: str, table: Table, encoding: str) -> TableContent:
-    """The content of a whole table; the connection needs expressions.register, and gives text as bytes."""
+def _sum(pieces: Iterable[Piece]) -> TableContent:
     content = _NOTHING
-    for _, piece in Lines(connection, database, table, hashed_as(table), encoding).all():
+    for _, piece in pieces:
         content = content.plus(piece)
     return content
+
+
+def table_content(connection: sqlite3.Connection, database: str, table: Table, encoding: str) -> TableContent:
+    """The content of a whole table; the connection needs expressions.register, and gives text as bytes."""
+    return Lines(connection, database, table, hashed_as(table), encoding).of_part(None)

@@ -225,6 +225,21 @@ def split_received(line: str) -> list[str | None]:
     return fields
 
 
+def received_fields(lines: str, width: int) -> list[str | None]:
+    """The fields of whole lines that Postgres sent, each of `width` fields, as split_received gives them, in one list.
+
+    Raises ValueError when a line has another number of fields.
+    """
+    # Tabs and line ends of a value are escaped, so all that are seen stand between fields.
+    fields: list[str | None] = list(lines.replace("\n", "\t").split("\t"))
+    fields.pop()
+    if len(fields) != lines.count("\n") * width:
+        raise ValueError("a row has another number of fields than its table")
+    if "\\" in lines:
+        return [None if field == r"\N" else _unescaped(str(field)) for field in fields]
+    return fields
+
+
 def _unescaped(field: str) -> str:
     return _ESCAPE.sub(lambda match: _ESCAPES.get(match.group(1), match.group(1)), field) if "\\" in field else field
 

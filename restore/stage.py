@@ -6,7 +6,6 @@ import hashlib
 import os
 import sqlite3
 from pathlib import Path
-from urllib.parse import quote
 
 from psycopg2.extensions import cursor as Cursor
 
@@ -30,17 +29,12 @@ def stage_database(
 
 def verify(staged: Path, step: DatabaseStep) -> None:
     """SQLite's integrity check, then the content hash against the target's. Raises NotVerified."""
-    connection = sqlite3.connect(f"file:{quote(str(staged))}?mode=ro&immutable=1", uri=True)
     try:
-        problems = connection.execute("PRAGMA integrity_check(3)").fetchall()
+        found = inspect(staged, step.database.pragmas.journal_mode, check=True)
     except sqlite3.Error as error:
-        problems = [(str(error),)]
-    finally:
-        connection.close()
-    if problems != [("ok",)]:
-        told = "; ".join(str(problem) for (problem,) in problems)
-        raise _not_verified(step, f"SQLite's integrity check says: {told}")
-    found = inspect(staged, step.database.pragmas.journal_mode)
+        raise _not_verified(step, f"SQLite's integrity check says: {error}") from error
+    if found.problems:
+        raise _not_verified(step, f"SQLite's integrity check says: {'; '.join(found.problems)}")
     if found.content_hash != step.database.content_hash:
         expected = {table.mirror.name: table.content for table in step.database.tables}
         names = sorted(expected.keys() | found.contents.keys())
