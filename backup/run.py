@@ -21,6 +21,7 @@ from backup.look import SIGNATURES, Work, look
 from backup.shadows import Shadows
 from backup.state import installation, read_json, run_lock, write_atomically
 from backup.thin import thin
+from backup.view.remember import remember
 from mirror import catalog, holder
 from mirror.catalog import State
 from mirror.catalog_install import VERSION, install
@@ -63,6 +64,7 @@ def run(settings: BackupSettings, kind: str) -> Report:
         _remember(work, files.databases)
         if work.full:
             thin(connection, settings.source_name, settings.retention, looked_at)
+        remember(work, counts, time.monotonic() - began)
     return _report(work, counts, looked_at, time.monotonic() - began)
 
 

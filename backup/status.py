@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-import sqlite3
-import tempfile
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
-from urllib.parse import quote
 
 from psycopg2 import sql
 from psycopg2.extensions import connection as Connection
 
-from backup import answer, outcome, snapshot, source
+from backup import answer, outcome, source
 from backup.config import BackupSettings
+from backup.here import rows_here
 from backup.outcome import Outcome
 from mirror.catalog import CatalogDatabase, State, read_state
 from mirror.errors import SidemirrorError, TargetError
-from mirror.names import quote_sqlite
 from mirror.target import connected
 
 
@@ -137,29 +133,5 @@ def _files(settings: BackupSettings, state: State | None, counts: dict[str, int]
 
 
 def _rows_here(settings: BackupSettings, file: str) -> int | None:
-    """Rows in the source's tables now; None where it cannot be read (the run says why)."""
-    path = settings.sqlite_dir / file
-    try:
-        return _count(f"file:{quote(str(path))}?mode=ro")
-    except sqlite3.Error:
-        pass
-    try:
-        # In the state folder: a container's /tmp is memory, and a copy can be large.
-        with tempfile.TemporaryDirectory(dir=settings.state_dir) as folder:
-            copy = snapshot.take(path, Path(folder) / "copy", full_check=False, deadline=5)
-            return _count(f"file:{quote(str(copy.path))}?mode=ro&immutable=1")
-    except (SidemirrorError, sqlite3.Error, OSError):
-        return None
-
-
-def _count(uri: str) -> int:
-    connection = sqlite3.connect(uri, uri=True, timeout=snapshot.BUSY_SECONDS, isolation_level=None)
-    try:
-        connection.execute("BEGIN")
-        tables = connection.execute(
-            "SELECT name FROM pragma_table_list WHERE schema = 'main' AND type IN ('table', 'shadow') "
-            "AND name <> 'sqlite_schema'"
-        ).fetchall()
-        return sum(connection.execute(f"SELECT count(*) FROM {quote_sqlite(name)}").fetchone()[0] for (name,) in tables)
-    finally:
-        connection.close()
+    tables = rows_here(settings, file)
+    return None if tables is None else sum(tables.values())

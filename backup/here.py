@@ -1,0 +1,45 @@
+"""How many rows the source's tables have right now, for telling; what is mirrored is read from a snapshot."""
+
+from __future__ import annotations
+
+import sqlite3
+import tempfile
+from pathlib import Path
+from urllib.parse import quote
+
+from backup import snapshot
+from backup.config import BackupSettings
+from mirror.errors import SidemirrorError
+from mirror.names import quote_sqlite
+
+
+def rows_here(settings: BackupSettings, file: str) -> dict[str, int] | None:
+    """Rows of each table of a database; None where it cannot be read (the run says why)."""
+    path = settings.sqlite_dir / file
+    try:
+        return _count(f"file:{quote(str(path))}?mode=ro")
+    except sqlite3.Error:
+        pass
+    try:
+        # In the state folder: a container's /tmp is memory, and a copy can be large.
+        with tempfile.TemporaryDirectory(dir=settings.state_dir) as folder:
+            copy = snapshot.take(path, Path(folder) / "copy", full_check=False, deadline=5)
+            return _count(f"file:{quote(str(copy.path))}?mode=ro&immutable=1")
+    except (SidemirrorError, sqlite3.Error, OSError):
+        return None
+
+
+def _count(uri: str) -> dict[str, int]:
+    connection = sqlite3.connect(uri, uri=True, timeout=snapshot.BUSY_SECONDS, isolation_level=None)
+    try:
+        connection.execute("BEGIN")
+        tables = connection.execute(
+            "SELECT name FROM pragma_table_list WHERE schema = 'main' AND type IN ('table', 'shadow') "
+            "AND name <> 'sqlite_schema'"
+        ).fetchall()
+        return {
+            name: int(connection.execute(f"SELECT count(*) FROM {quote_sqlite(name)}").fetchone()[0])
+            for (name,) in tables
+        }
+    finally:
+        connection.close()
