@@ -39,13 +39,18 @@ class Outcome:
     equal_at: str | None = None  # the source's content was last known equal to the target's
     tried_at: str | None = None
     run: int | None = None
+    full_at: str | None = None  # a full run looked at everything, and nothing was refused
     next_at: str | None = None
     stopped: bool = False  # nothing is tried any more until a person has changed something
     troubles: tuple[Trouble, ...] = ()
 
     def seconds_since_equal(self, now: datetime) -> float | None:
-        """The one figure for freshness, in seconds; None before the first good run."""
-        return None if self.equal_at is None else (now - datetime.fromisoformat(self.equal_at)).total_seconds()
+        """The one figure for freshness, in seconds; None before the first good run.
+
+        A time in the future was written down before the clock was set back: how long ago that was is not known, and
+        nothing that is not known counts as fresh.
+        """
+        return None if self.equal_at is None else abs((now - datetime.fromisoformat(self.equal_at)).total_seconds())
 
 
 def read(state_dir: Path) -> Outcome:
@@ -72,6 +77,7 @@ def succeeded(before: Outcome, report: Report) -> Outcome:
         before,
         equal_at=before.equal_at if wrong else _iso(report.looked_at),
         tried_at=_iso(report.looked_at),
+        full_at=_iso(report.looked_at) if report.kind == "full" and not wrong else before.full_at,
         run=report.run,
         stopped=False,
         troubles=_troubles(before, wrong),

@@ -1,4 +1,4 @@
-"""When runs happen: at start, every BACKUP_EVERY, and again with growing pauses while the target is away."""
+"""When runs happen: at start, every BACKUP_EVERY, and again with growing pauses while something is in the way."""
 
 from __future__ import annotations
 
@@ -9,9 +9,8 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from types import FrameType
 
-import schedule
-
 from backup import outcome
+from backup.agenda import Agenda, jittered, left_of
 from backup.config import BackupSettings
 from backup.outcome import Outcome
 from backup.remember import remember
@@ -21,7 +20,7 @@ from mirror.errors import ConfigError, RunInProgress, SidemirrorError, TargetLog
 FIRST_PAUSE = timedelta(seconds=5)
 LONGEST_PAUSE = timedelta(minutes=10)
 _POLL_SECONDS = 1.0
-_RETRY = "retry"
+_RETRY = "retry of a "
 
 log = logging.getLogger(__name__)
 
@@ -32,7 +31,7 @@ class Scheduler:
     def __init__(self, load: Callable[[], BackupSettings]) -> None:
         self.load = load
         self.settings = load()
-        self.jobs = schedule.Scheduler()
+        self.agenda = Agenda()
         self.stopping = threading.Event()
         self.pause = FIRST_PAUSE
         self.given_up: Outcome | None = None
@@ -44,57 +43,85 @@ class Scheduler:
         self._begin()
         while not self.stopping.wait(_POLL_SECONDS):
             if self.given_up is None:
-                self.jobs.run_pending()
+                self._look_at_the_clock()
+                self._do_what_is_due()
             elif self._changed(self.given_up):
                 log.info("The settings or the target have changed: going on")
                 self._begin()
         log.info("Sidemirror stops")
 
-    def job(self, kind: str) -> object:
+    def job(self, kind: str) -> None:
         """One run with its outcome told. This is the one place that catches, so that one bad run never ends the next."""
-        self.jobs.clear(_RETRY)
         folder = self.settings.state_dir
         before = outcome.read(folder)
         at = datetime.now(UTC)
+        if kind == "full":
+            self.agenda.put("full", jittered(self.settings.backup_every))
         try:
             report = run(self.settings, kind)
         except RunInProgress:
             log.info("A run is in progress already; the next try is in %d s", FIRST_PAUSE.total_seconds())
-            self._try_again(FIRST_PAUSE)
+            self._retry(kind, FIRST_PAUSE)
         except SidemirrorError as error:
-            self._failed(before, error, at)
+            self._failed(before, error, at, kind)
         except Exception as error:
             log.exception("An error that should not happen; please report it")
-            self._failed(before, SidemirrorError(f"an unexpected {type(error).__name__}", "see the log"), at)
+            self._failed(before, SidemirrorError(f"an unexpected {type(error).__name__}", "see the log"), at, kind)
         else:
-            self.pause = FIRST_PAUSE
             outcome.tell(report, self.settings.target_size_limit)
+            self.agenda.drop(_RETRY + "run")
+            if kind == "full":
+                self.agenda.drop(_RETRY + "full")
+            if report.refusals:
+                self._try_again(kind)
+            else:
+                self.pause = FIRST_PAUSE
             self._remember(before, outcome.succeeded(before, report))
-        return schedule.CancelJob if kind == "run" else None
 
     def _begin(self) -> None:
         self.given_up = None
         self.pause = FIRST_PAUSE
         every = self.settings.backup_every
         log.info("Sidemirror starts: source %s, a full run every %s", self.settings.source_name, every)
-        self.jobs.every(int(every.total_seconds())).seconds.do(self.job, kind="full")
-        self.job(kind="run")
+        # A sidecar that is started often has its full runs all the same.
+        left = left_of(every, outcome.read(self.settings.state_dir).full_at, datetime.now(UTC))
+        self.agenda.put("full", jittered(left))
+        self.job("run" if left else "full")
 
-    def _failed(self, before: Outcome, error: SidemirrorError, at: datetime) -> None:
+    def _do_what_is_due(self) -> None:
+        name = self.agenda.take()
+        if name is not None:
+            self.job(name.removeprefix(_RETRY))
+
+    def _look_at_the_clock(self) -> None:
+        """A date that was set makes every time that is written down wrong; a run makes them right again."""
+        step = self.agenda.clock_step()
+        if step:
+            log.warning("The clock was set %s by %d s", "forward" if step > 0 else "back", abs(step))
+            self.agenda.put("run", timedelta(0))
+
+    def _failed(self, before: Outcome, error: SidemirrorError, at: datetime, kind: str) -> None:
         log.error("%s", error)
         result = outcome.failed(before, error, at, stopped=isinstance(error, TargetLogin))
         if result.stopped:
             log.error("No more tries until the settings are others")
-            self.jobs.clear()
+            self.agenda.clear()
             self.given_up = result
         else:
-            log.info("The next try is in %d s", self.pause.total_seconds())
-            self._try_again(self.pause)
-            self.pause = min(self.pause * 2, LONGEST_PAUSE)
+            self._try_again(kind)
         self._remember(before, result)
 
-    def _try_again(self, pause: timedelta) -> None:
-        self.jobs.every(int(pause.total_seconds())).seconds.do(self.job, kind="run").tag(_RETRY)
+    def _try_again(self, kind: str) -> None:
+        """With growing pauses, and never later than the next full run."""
+        log.info("The next try is in %d s", self.pause.total_seconds())
+        self._retry(kind, jittered(self.pause))
+        self.pause = min(self.pause * 2, LONGEST_PAUSE)
+
+    def _retry(self, kind: str, pause: timedelta) -> None:
+        # One retry at a time; one of a full run is one of the other kind as well.
+        full = kind == "full" or _RETRY + "full" in self.agenda.due
+        self.agenda.drop(_RETRY + "run")
+        self.agenda.put(_RETRY + ("full" if full else "run"), pause)
 
     def _changed(self, given_up: Outcome) -> bool:
         """Whether another try can end otherwise: a person changed the settings, or a run by hand came through."""
@@ -113,13 +140,7 @@ class Scheduler:
             log.error("%s", error)
 
     def _next_at(self) -> str | None:
-        """When the next run is planned. The job that runs just now is planned anew only when it has ended."""
-        if self.given_up is not None:
-            return None
-        now = datetime.now()
-        planned = [job.next_run for job in self.jobs.get_jobs() if job.next_run and job.next_run > now]
-        next_at = min([now + self.settings.backup_every, *planned])
-        return next_at.astimezone(UTC).isoformat(timespec="seconds")
+        return self.agenda.date_of("run", "full", _RETRY + "run", _RETRY + "full")
 
     def _stop(self, _number: int, _frame: FrameType | None) -> None:
         self.stopping.set()

@@ -17,6 +17,7 @@ from restoring import fill, poll
 from test_target_errors import ANOTHER_CA
 from wire import wire
 
+from backup import agenda
 from backup import scheduler as scheduling
 from backup.scheduler import Scheduler
 
@@ -85,14 +86,14 @@ def test_pauses_double_up_to_ten_minutes_and_begin_anew_after_a_good_run(source:
     schedule = Scheduler(lambda: source.settings)
     pauses = []
     for _ in range(9):
-        schedule.job("run")
-        [job] = schedule.jobs.get_jobs("retry")
-        pauses.append(job.interval)
-    assert pauses == [5, 10, 20, 40, 80, 160, 320, 600, 600]
+        schedule.job("full")
+        pauses.append(schedule.agenda.due["retry of a full"] - agenda.now())
+    for found, pause in zip(pauses, [5, 10, 20, 40, 80, 160, 320, 600, 600], strict=True):
+        assert pause - 1 < found < pause * 1.1
     source.environ = good
     schedule.settings = source.settings
-    schedule.job("run")
-    assert schedule.jobs.get_jobs("retry") == []
+    schedule.job("full")
+    assert list(schedule.agenda.due) == ["full"], "what had failed is not tried again"
     assert schedule.pause == scheduling.FIRST_PAUSE
 
 
