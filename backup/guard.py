@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import replace
+
 from backup.changes import TableChange, TableChanged, TableCreated, TableDropped
 from mirror.errors import SourceError
 
@@ -12,13 +15,18 @@ class GuardHeld(SourceError):
     exit_code = 6
 
 
-def check(file: str, changes: tuple[TableChange, ...], shrink: float | None) -> None:
+def check(
+    file: str, changes: tuple[TableChange, ...], shrink: float | None, restored: Mapping[str, int] | None = None
+) -> None:
     """Raises GuardHeld when the changes drop a table, or delete more than the share `shrink` of one of 100 rows or more.
 
-    `shrink` None: the guard is off, or a person has accepted.
+    `shrink` None: the guard is off, or a person has accepted. `restored`: the rows of each table at the restore point that a
+    person has gone back to; what the restore itself took away is meant.
     """
     if shrink is None:
         return
+    if restored is not None:
+        changes = tuple(_after_restore(change, restored) for change in changes if not _gone(change, restored))
     created = {change.table.name: change for change in changes if isinstance(change, TableCreated)}
     reasons = []
     for change in changes:
@@ -35,6 +43,20 @@ def check(file: str, changes: tuple[TableChange, ...], shrink: float | None) -> 
             "if that is meant, let it through with: ./sidemirror accept (older restore points keep what goes); if not, "
             "bring the rows back with: ./sidemirror restore",
         )
+
+
+def _gone(change: TableChange, restored: Mapping[str, int]) -> bool:
+    """Whether it is a table that there was not yet at the restore point."""
+    return isinstance(change, TableDropped) and change.known.mirror.name not in restored
+
+
+def _after_restore(change: TableChange, restored: Mapping[str, int]) -> TableChange:
+    """The change as it is from the restore point on."""
+    if isinstance(change, TableCreated):
+        return change
+    known = change.known
+    rows = min(known.content.rows, restored.get(known.mirror.name, 0))
+    return replace(change, known=replace(known, content=replace(known.content, rows=rows)))
 
 
 def missing(file: str) -> GuardHeld:

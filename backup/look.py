@@ -24,7 +24,8 @@ from backup.shadows import Shadows
 from backup.signature import signature
 from backup.source import SourceFiles
 from backup.state import read_json
-from mirror.catalog import CatalogDatabase, State
+from mirror import restored
+from mirror.catalog import CatalogDatabase, State, read_state
 from mirror.content import TableContent
 from mirror.errors import SourceError, SourceUnsupported
 from mirror.schema import Schema, read_schema, require_restorable, schema_without_data
@@ -120,12 +121,28 @@ def _look_at_database(work: Work, file: str, known: CatalogDatabase | None, seen
     except sqlite3.Error as error:
         raise snapshot.explain(error, file) from error
     _refuse_what_is_too_large(path, pair, tables)
-    guard.check(file, tables, None if file in work.accepted else work.settings.guard_shrink)
+    _guard(work, file, tables)
     if known is not None and not tables and known.describes(schema, copy.mode):
         work.pending.append(Pending(file, work.shadows.path(file, known.token), seen))
         return
     work.databases.append(DatabaseChange(file, known, schema, copy.mode, tables, unchanged, pair))
     work.pending.append(Pending(file, path, seen))
+
+
+def _guard(work: Work, file: str, tables: tuple[TableChange, ...]) -> None:
+    """Raises GuardHeld, unless it is a restore that took the rows away."""
+    shrink = None if file in work.accepted else work.settings.guard_shrink
+    try:
+        guard.check(file, tables, shrink)
+    except guard.GuardHeld:
+        known = work.state.database(file) if work.state else None
+        note = restored.read(work.settings.sqlite_dir).get(file)
+        if known is None or note is None or note.token != str(known.token):
+            raise
+        then = read_state(work.connection, work.settings.source_name, note.run)
+        point = then.database(file) if then else None
+        guard.check(file, tables, shrink, {t.mirror.name: t.content.rows for t in point.tables} if point else None)
+        log.info("%s was restored to run %d, so it may have less than its mirror", file, note.run)
 
 
 def _refuse_what_is_too_large(path: Path, pair: Pair, tables: tuple[TableChange, ...]) -> None:

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid4
 
-from mirror.errors import RunInProgress, StateError
+from mirror.errors import StateError
+from mirror.locking import only_one
 
 
 def write_atomically(path: Path, text: str) -> None:
@@ -63,19 +63,14 @@ def installation(state_dir: Path) -> UUID:
 @contextmanager
 def run_lock(state_dir: Path) -> Iterator[None]:
     """Held for the length of a run. Raises RunInProgress at once when another process holds it, StateError."""
-    try:
-        state_dir.mkdir(parents=True, exist_ok=True)
-        descriptor = os.open(state_dir / "run.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
-    except OSError as error:
-        raise StateError(
-            f"the state folder {state_dir} cannot be used: {error.strerror}",
-            "set STATE_DIR to a folder that the sidecar's user can write to",
-        ) from error
-    try:
+    with ExitStack() as stack:
         try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise RunInProgress("another run is in progress", "wait for it: ./sidemirror status") from None
+            stack.enter_context(
+                only_one(state_dir / "run.lock", "another run is in progress", "wait for it: ./sidemirror status")
+            )
+        except OSError as error:
+            raise StateError(
+                f"the state folder {state_dir} cannot be used: {error.strerror}",
+                "set STATE_DIR to a folder that the sidecar's user can write to",
+            ) from error
         yield
-    finally:
-        os.close(descriptor)

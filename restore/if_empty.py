@@ -7,9 +7,10 @@ import logging
 from tenacity import Retrying, before_sleep_log, retry_if_exception_type, stop_after_delay, wait_exponential
 
 from mirror.errors import NoBackup, TargetUnreachable
+from mirror.restored import FOLDER
 from restore.config import RestoreSettings
 from restore.run import Request, Result, restore
-from restore.swap import FOLDER, REPLACED
+from restore.swap import REPLACED
 
 # The stand-in may be starting at the same time.
 PATIENCE_SECONDS = 60

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from mirror.restored import FOLDER
 from mirror.settings import Settings
 from restore import swap
 from restore.plan import refuse_if_live
@@ -16,7 +17,7 @@ log = logging.getLogger(__name__)
 
 def journal_of(settings: Settings) -> Path:
     """Where the list of moves stands while files are swapped."""
-    return settings.sqlite_dir / swap.FOLDER / "restoring.json"
+    return settings.sqlite_dir / FOLDER / "restoring.json"
 
 
 def move(settings: Settings, staged: Path, destination: Path, name: str) -> swap.Move:

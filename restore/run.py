@@ -12,7 +12,7 @@ from uuid import UUID
 
 from psycopg2.extensions import connection as Connection
 
-from mirror import catalog, holder
+from mirror import catalog, holder, restored
 from mirror.errors import NoBackup, RestoreError, StateError
 from mirror.load_rows import Progress, no_progress
 from mirror.settings import Settings
@@ -84,6 +84,9 @@ def _restore(
             refuse_if_live(databases)
             # Before the files are there: from now on, no other installation can write a mirror that they are not equal to.
             holder.take(connection, settings.source_name, installation)
+        restored.note(
+            settings.sqlite_dir, found.run, {each.database.file: each.database.token for each in found.databases}
+        )
         in_the_way = any(path.exists() for path in found.destinations)
         swap.swap(moves, journal)
         prune(settings, settings.keep_replaced, datetime.now(UTC))

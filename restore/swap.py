@@ -9,7 +9,6 @@ taken into the old database before they go.
 from __future__ import annotations
 
 import errno
-import fcntl
 import json
 import os
 import shutil
@@ -21,10 +20,10 @@ from itertools import count
 from pathlib import Path
 from urllib.parse import quote
 
-from mirror.errors import RunInProgress
+from mirror.locking import only_one
+from mirror.restored import FOLDER
 
 SIDE_FILES = ("-wal", "-shm", "-journal")
-FOLDER = ".sidemirror"
 REPLACED = "replaced"
 
 
@@ -45,16 +44,8 @@ def staging_folder(root: Path) -> Path:
 @contextmanager
 def one_at_a_time(journal: Path) -> Iterator[None]:
     """Held for the length of a restore. Raises RunInProgress when another restore holds it."""
-    journal.parent.mkdir(parents=True, exist_ok=True)
-    descriptor = os.open(journal.with_suffix(".lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
-    try:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise RunInProgress("another restore is in progress", "wait for it to end") from None
+    with only_one(journal.with_suffix(".lock"), "another restore is in progress", "wait for it to end"):
         yield
-    finally:
-        os.close(descriptor)
 
 
 def swap(moves: tuple[Move, ...], journal: Path) -> None:

@@ -1,0 +1,42 @@
+"""What the restore job tells the sidecar: which database it took back to which restore point, on purpose.
+
+A note beside the databases, in the folder that is Sidemirror's own: the sidecar sees it, and cannot write it. It holds
+for as long as the mirror of the database is what it was at the time of the restore.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from uuid import UUID
+
+FOLDER = ".sidemirror"
+NOTE = "restored.json"
+
+
+@dataclass(frozen=True)
+class Restored:
+    """`run` is the restore point, `token` that of the run which had changed the database's mirror last."""
+
+    run: int
+    token: str
+
+
+def note(sqlite_dir: Path, run: int, databases: dict[str, UUID]) -> None:
+    """Notes the databases (by file, with their tokens) beside those of earlier restores. Raises OSError."""
+    known = read(sqlite_dir) | {file: Restored(run, str(token)) for file, token in databases.items()}
+    path = sqlite_dir / FOLDER / NOTE
+    path.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = path.with_suffix(".new")
+    unfinished.write_text(json.dumps({file: asdict(each) for file, each in known.items()}), encoding="utf-8")
+    unfinished.replace(path)
+
+
+def read(sqlite_dir: Path) -> dict[str, Restored]:
+    """By file; {} where there is no note that can be read."""
+    try:
+        content = json.loads((sqlite_dir / FOLDER / NOTE).read_text(encoding="utf-8"))
+        return {file: Restored(int(each["run"]), str(each["token"])) for file, each in content.items()}
+    except (OSError, ValueError, TypeError, KeyError, AttributeError):
+        return {}
