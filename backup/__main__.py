@@ -11,6 +11,7 @@ from rich.console import Console
 from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_fixed
 
 from backup import events, log, outcome
+from backup import reader as analysts
 from backup.check import check as check_all
 from backup.config import BackupSettings
 from backup.guard import GuardHeld
@@ -118,6 +119,23 @@ def take_over(yes: bool) -> None:
     what = f"this installation writes the mirror of {config.source_name} from now on"
     events.append(config.state_dir, events.happened("TakenOver", config.source_name, what))
     click.echo("This installation is the holder now; the next run goes on from what the target has.")
+
+
+@main.command(
+    help="Lets the role for analysts read the mirror, or no longer; without an argument: says whether it may."
+)
+@click.argument("state", type=click.Choice(["on", "off"]), required=False)
+def reader(state: str | None) -> None:
+    config = settings.load(BackupSettings)
+    with connected(config) as connection:
+        if state is not None:
+            analysts.turn(connection, state == "on")
+        on = analysts.is_on(connection)
+    click.echo(
+        analysts.NEXT
+        if on
+        else f'The role "{analysts.ROLE}" can read nothing. To open the mirror: ./sidemirror reader on'
+    )
 
 
 def _run_and_tell(config: BackupSettings, kind: str, wait: int) -> None:

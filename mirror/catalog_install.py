@@ -16,7 +16,7 @@ from mirror.errors import TargetRefused
 _FOLDER = Path(__file__).with_name("sql")
 _STEPS = tuple(sorted(_FOLDER.glob("steps/*.sql")))
 # In this order, because a function in the language SQL is checked when it is made; the last one closes all of it.
-_FUNCTIONS = ("private", "state", "history", "writing", "seal")
+_FUNCTIONS = ("reader", "private", "state", "history", "writing", "seal")
 
 VERSION = len(_STEPS)
 

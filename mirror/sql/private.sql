@@ -18,6 +18,9 @@ BEGIN
     IF table_name IS NOT NULL THEN
         EXECUTE pg_catalog.format('ALTER TABLE %I.%I ENABLE ROW LEVEL SECURITY', schema_name, table_name);
     END IF;
+    IF sidemirror.reader_is_on() THEN
+        PERFORM sidemirror.let_read(schema_name, table_name);
+    END IF;
 END
 $$;
 
