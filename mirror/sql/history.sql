@@ -20,8 +20,27 @@ CROSS JOIN LATERAL (SELECT pg_catalog.format(
 WHERE t.id = rows_at.table_id
 $$;
 
+-- Raises an error for a restore point that there is not, or not any more; 0 stands for before the first.
+CREATE OR REPLACE FUNCTION sidemirror.require_point(source_name text, run bigint) RETURNS void
+LANGUAGE plpgsql STABLE SET search_path = '' AS $$
+DECLARE
+    runs bigint[] := ARRAY(
+        SELECT r.run FROM sidemirror.runs AS r JOIN sidemirror.sources AS s ON s.id = r.source_id
+        WHERE s.name = source_name);
+BEGIN
+    IF run <> 0 AND run <> ALL (runs) THEN
+        RAISE EXCEPTION USING ERRCODE = 'SM004',
+            MESSAGE = pg_catalog.format('%s has no restore point %s, or none any more', source_name, run),
+            HINT = pg_catalog.format('The last one before it is %s, the first one after it %s; sidemirror.runs lists all.',
+                COALESCE((SELECT max(r) FROM pg_catalog.unnest(runs) AS r WHERE r < run)::text, 'none'),
+                COALESCE((SELECT min(r) FROM pg_catalog.unnest(runs) AS r WHERE r > run)::text, 'none'));
+    END IF;
+END
+$$;
+
 -- What changed in one table between two restore points: each row that differs, as it was and as it became. A table that
--- was made anew in between is another one in the catalog, and its rows are compared whole.
+-- was made anew in between is another one in the catalog, and its rows are compared whole. An error for a point or a table
+-- that is not known: no rows would look like no changes.
 CREATE OR REPLACE FUNCTION sidemirror.changes(source_name text, database_file text, table_name text, from_run bigint, to_run bigint)
 RETURNS TABLE (key jsonb, change text, before jsonb, after jsonb)
 LANGUAGE plpgsql STABLE SET search_path = '' AS $$
@@ -32,6 +51,8 @@ DECLARE
     became sidemirror.tables;
     rows_before text := nothing;
 BEGIN
+    PERFORM sidemirror.require_point(source_name, from_run);
+    PERFORM sidemirror.require_point(source_name, to_run);
     FOR t IN
         SELECT x.* FROM sidemirror.tables AS x
         JOIN sidemirror.databases AS d ON d.id = x.database_id
@@ -45,6 +66,10 @@ BEGIN
             became := t;
         END IF;
     END LOOP;
+    IF NOT FOUND THEN
+        RAISE EXCEPTION USING ERRCODE = 'SM004', MESSAGE = pg_catalog.format(
+            '%s has never had a table %s in %s', source_name, table_name, database_file);
+    END IF;
     IF was.id = became.id THEN
         -- Only the rows that history names can differ.
         rows_before := pg_catalog.format(

@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import psycopg2
 import pytest
 from fix_source import Source
 
@@ -78,6 +79,20 @@ def recorded(source: Source) -> Source:
     return source
 
 
+def keep_only(source: Source, *points: int) -> None:
+    """Thins all other points out."""
+    now = datetime.now(UTC)
+    for run in source.points:
+        at = now - timedelta(minutes=1) if run in points else now - timedelta(days=1)
+        source.target.query(
+            "UPDATE sidemirror.runs SET finished_at = %s WHERE run = %s AND source_id = "
+            "(SELECT id FROM sidemirror.sources WHERE name = %s)",
+            at, run, source.name,
+        )  # fmt: skip
+    with connected(source.settings) as connection:
+        assert thin(connection, source.name, parse_rules("all:1h"), now) == len(source.points) - len(points)
+
+
 @pytest.mark.parametrize("table", KEYS)
 def test_changes_are_the_differences_between_any_two_restored_copies(table: str, recorded: Source) -> None:
     copies = {run: rows(recorded.rebuild(run)["bot.db"], table) for run in recorded.points}
@@ -91,19 +106,27 @@ def test_changes_are_the_differences_between_any_two_restored_copies(table: str,
 
 
 def test_changes_between_kept_points_are_the_same_after_thinning(recorded: Source) -> None:
-    now = datetime.now(UTC)
-    for run in recorded.points:
-        at = now - timedelta(minutes=1) if run in (1, 4, 6) else now - timedelta(days=1)
-        recorded.target.query(
-            "UPDATE sidemirror.runs SET finished_at = %s WHERE run = %s AND source_id = "
-            "(SELECT id FROM sidemirror.sources WHERE name = %s)",
-            at, run, recorded.name,
-        )  # fmt: skip
     pairs = [(table, *pair) for table in KEYS for pair in ((1, 4), (4, 6), (1, 6))]
     before = {pair: told(recorded, *pair) for pair in pairs}
-    with connected(recorded.settings) as connection:
-        assert thin(connection, recorded.name, parse_rules("all:1h"), now) == 3
+    keep_only(recorded, 1, 4, 6)
     assert {pair: told(recorded, *pair) for pair in pairs} == before
+
+
+def test_a_point_that_is_thinned_or_a_table_that_is_unknown_is_an_error_and_never_no_changes(recorded: Source) -> None:
+    keep_only(recorded, 1, 4, 6)
+    refused = [
+        (
+            ("t", 2, 6),
+            r"no restore point 2, or none any more\nHINT:  The last one before it is 1, the first one after it 4",
+        ),
+        (("t", 4, 5), "has no restore point 5"),
+        (("t", 1, 7), "has no restore point 7.*\nHINT:  The last one before it is 6, the first one after it none"),
+        (("tt", 1, 6), "has never had a table tt in bot.db"),
+    ]
+    for asked, said in refused:
+        with pytest.raises(psycopg2.Error, match=said):
+            told(recorded, *asked)
+    assert told(recorded, "t", 0, 1).keys() == {(1,), (2,), (3,)}, "0 is before the first point"
 
 
 def test_run_at_gives_the_last_point_at_or_before_a_time(recorded: Source) -> None:
