@@ -1,4 +1,4 @@
-"""The sidecar's commands: python -m backup once | schedule | status | check | health | accept | take-over."""
+"""The sidecar's commands: python -m backup once | schedule | status | check | health | drill | accept | take-over."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from backup import events, log, outcome
 from backup import reader as analysts
 from backup.check import check as check_all
 from backup.config import BackupSettings
+from backup.drilling import drill_and_remember, failure
 from backup.guard import GuardHeld
 from backup.remember import remember
 from backup.run import Report, run
@@ -101,6 +102,18 @@ def accept(files: tuple[str, ...]) -> None:
     _run_and_tell(config, "run", 60)
 
 
+@main.command(
+    help="Restores everything from the target into scratch and compares. Ends with 0 only if it is what was mirrored."
+)
+@click.option("--wait", default=60, show_default=True, help="Seconds to wait for a run that is in progress.")
+def drill(wait: int) -> None:
+    config = settings.load(BackupSettings)
+    log.set_up(config.log_level, config.state_dir)
+    done = _waiting(wait)(drill_and_remember, config)
+    if not done.ok:
+        raise failure(done)
+
+
 @main.command("take-over", help="Makes this installation the one that writes the source's mirror.")
 @click.option("--yes", is_flag=True, help="Do not ask.")
 def take_over(yes: bool) -> None:
@@ -138,13 +151,20 @@ def reader(state: str | None) -> None:
     )
 
 
+def _waiting(seconds: int) -> Retrying:
+    """For a run that is in progress."""
+    return Retrying(
+        retry=retry_if_exception_type(RunInProgress),
+        stop=stop_after_delay(seconds),
+        wait=wait_fixed(0.5),
+        reraise=True,
+    )
+
+
 def _run_and_tell(config: BackupSettings, kind: str, wait: int) -> None:
     before = outcome.read(config.state_dir)
-    waiting = Retrying(
-        retry=retry_if_exception_type(RunInProgress), stop=stop_after_delay(wait), wait=wait_fixed(0.5), reraise=True
-    )
     try:
-        report: Report = waiting(run, config, kind)
+        report: Report = _waiting(wait)(run, config, kind)
     except RunInProgress:
         raise
     except SidemirrorError as error:

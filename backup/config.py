@@ -6,10 +6,10 @@ from datetime import timedelta
 from typing import Annotated, Any, Literal
 
 from pathspec import GitIgnoreSpec
-from pydantic import BeforeValidator, ByteSize, InstanceOf
+from pydantic import BeforeValidator, ByteSize, InstanceOf, TypeAdapter
 
 from mirror.retention import Rule, parse_rules
-from mirror.settings import Duration, Settings
+from mirror.settings import Duration, Settings, parse_duration
 
 
 def _share(value: Any) -> Any:
@@ -25,6 +25,20 @@ def _share(value: Any) -> Any:
     return int(number) / 100
 
 
+def _duration_or_off(value: Any) -> Any:
+    return None if value is None or str(value).strip().lower() == "off" else parse_duration(value)
+
+
+def _size_or_off(value: Any) -> Any:
+    """`off` as None; at least a megabyte, because a share of nothing is no pause."""
+    if value is None or str(value).strip().lower() == "off":
+        return None
+    size = TypeAdapter(ByteSize).validate_python(value)
+    if size < 1_000_000:
+        raise ValueError("is a size of at least 1MB, or off")
+    return size
+
+
 def _patterns(value: Any) -> GitIgnoreSpec:
     return (
         value if isinstance(value, GitIgnoreSpec) else GitIgnoreSpec.from_lines(str(value).replace(" ", "").split(","))
@@ -36,10 +50,12 @@ _JSON_GLOB = "*.json,!backups/**,!*.emergency.json"
 
 
 class BackupSettings(Settings):
-    prefixes = (*Settings.prefixes, "BACKUP_", "TARGET_", "JSON_", "GUARD_", "RETENTION", "LOG_LEVEL")
+    prefixes = (*Settings.prefixes, "BACKUP_", "TARGET_", "JSON_", "GUARD_", "DRILL_", "RETENTION", "LOG_LEVEL")
 
     json_glob: Annotated[GitIgnoreSpec, BeforeValidator(_patterns), InstanceOf[GitIgnoreSpec]] = _patterns(_JSON_GLOB)
     backup_every: Duration = timedelta(hours=6)
+    drill_every: Annotated[timedelta | None, BeforeValidator(_duration_or_off)] = timedelta(days=1)
+    drill_budget: Annotated[ByteSize | None, BeforeValidator(_size_or_off)] = ByteSize(1_000_000_000)
     guard_shrink: Annotated[float | None, BeforeValidator(_share)] = 0.5
     target_size_limit: ByteSize = ByteSize(500_000_000)
     retention: Annotated[tuple[Rule, ...], BeforeValidator(parse_rules)] = parse_rules("all:24h,hourly:7d,daily:30d")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,6 +16,7 @@ if TYPE_CHECKING:  # the page reads outcomes, too, and must stay small: no drive
     from backup.run import Report
 
 STATUS_FILE = "status.json"
+DRILL = "drill"  # the subject of what is wrong with drills
 SIZE_WARNING_SHARE = 0.8
 
 log = logging.getLogger(__name__)
@@ -33,6 +34,19 @@ class Trouble:
 
 
 @dataclass(frozen=True)
+class DrillTold:
+    """The last drill: when, of which run, what it took (seconds: the measured recovery time; bytes: downloaded)."""
+
+    at: str
+    run: int
+    ok: bool
+    seconds: float
+    rows: int
+    bytes: int
+    what: str | None = None
+
+
+@dataclass(frozen=True)
 class Outcome:
     """The sidecar's knowledge of itself. Times are ISO 8601 in UTC; None: never yet."""
 
@@ -43,6 +57,9 @@ class Outcome:
     next_at: str | None = None
     stopped: bool = False  # nothing is tried any more until a person has changed something
     troubles: tuple[Trouble, ...] = ()
+    written_at: str | None = None  # the target was last seen to take a write
+    drill: DrillTold | None = None
+    next_drill_at: str | None = None
 
     def seconds_since_equal(self, now: datetime) -> float | None:
         """The one figure for freshness, in seconds; None before the first good run.
@@ -57,7 +74,9 @@ def read(state_dir: Path) -> Outcome:
     """The last outcome; an empty one where there is none yet, or none that this version can read."""
     content = read_json(state_dir / STATUS_FILE)
     try:
-        found = Outcome(**{**content, "troubles": tuple(Trouble(**trouble) for trouble in content.get("troubles", ()))})
+        troubles = tuple(Trouble(**trouble) for trouble in content.get("troubles", ()))
+        drill = DrillTold(**content["drill"]) if content.get("drill") else None
+        found = Outcome(**{**content, "troubles": troubles, "drill": drill})
         found.seconds_since_equal(datetime.now(UTC))
     except (TypeError, ValueError):
         return Outcome()
@@ -66,8 +85,7 @@ def read(state_dir: Path) -> Outcome:
 
 def write(state_dir: Path, outcome: Outcome) -> None:
     """Raises StateError."""
-    content = {**outcome.__dict__, "troubles": [trouble.__dict__ for trouble in outcome.troubles]}
-    write_atomically(state_dir / STATUS_FILE, json.dumps(content, indent=1))
+    write_atomically(state_dir / STATUS_FILE, json.dumps(asdict(outcome), indent=1))
 
 
 def succeeded(before: Outcome, report: Report) -> Outcome:
@@ -78,6 +96,7 @@ def succeeded(before: Outcome, report: Report) -> Outcome:
         equal_at=before.equal_at if wrong else _iso(report.looked_at),
         tried_at=_iso(report.looked_at),
         full_at=_iso(report.looked_at) if report.kind == "full" and not wrong else before.full_at,
+        written_at=_iso(report.looked_at) if report.written else before.written_at,
         run=report.run,
         stopped=False,
         troubles=_troubles(before, wrong),
@@ -120,18 +139,28 @@ def tell(report: Report, size_limit: int) -> None:
 
 
 def _troubles(before: Outcome, wrong: list[tuple[str, SidemirrorError]]) -> tuple[Trouble, ...]:
-    since = {trouble.subject: trouble.since for trouble in before.troubles}
-    now = _iso(datetime.now(UTC))
-    return tuple(
-        Trouble(subject, error.what, error.hint, since.get(subject, now), type(error).__name__)
-        for subject, error in wrong
+    """Those of a run; what a drill found wrong stays until a drill is good."""
+    return (
+        *(_trouble(before, subject, error) for subject, error in wrong),
+        *(trouble for trouble in before.troubles if trouble.subject == DRILL),
     )
+
+
+def _trouble(before: Outcome, subject: str, error: SidemirrorError) -> Trouble:
+    since = {trouble.subject: trouble.since for trouble in before.troubles}
+    return Trouble(subject, error.what, error.hint, since.get(subject, _iso(datetime.now(UTC))), type(error).__name__)
+
+
+def with_drill_trouble(outcome: Outcome, error: SidemirrorError | None) -> Outcome:
+    """The same, with what is wrong with drills; None: nothing."""
+    others = tuple(trouble for trouble in outcome.troubles if trouble.subject != DRILL)
+    return replace(outcome, troubles=others if error is None else (*others, _trouble(outcome, DRILL, error)))
 
 
 def _iso(at: datetime) -> str:
     return at.astimezone(UTC).isoformat(timespec="seconds")
 
 
-def with_next(outcome: Outcome, next_at: str | None) -> Outcome:
-    """The same, with the time of the next run."""
-    return replace(outcome, next_at=next_at)
+def with_next(outcome: Outcome, next_at: str | None, next_drill_at: str | None) -> Outcome:
+    """The same, with the times of the next run and the next drill."""
+    return replace(outcome, next_at=next_at, next_drill_at=next_drill_at)

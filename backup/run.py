@@ -13,7 +13,7 @@ from uuid import UUID, uuid4
 
 from psycopg2.extensions import connection as Connection
 
-from backup import snapshot, source
+from backup import canary, snapshot, source
 from backup.apply import RunIdentity, apply
 from backup.changes import Counts, Refusal
 from backup.config import BackupSettings
@@ -36,6 +36,7 @@ class Report:
 
     run: int | None
     committed: bool
+    written: bool  # the target took a write, if only the canary
     kind: str
     looked_at: datetime  # the source is equal to the target as of this instant, unless something was refused
     seconds: float
@@ -83,11 +84,13 @@ def _known_state(connection: Connection, identity: RunIdentity) -> State | None:
 
 
 def _send(work: Work) -> Counts:
-    """Commits what changed; even when nothing did, the mirror must not be open to others."""
+    """Commits what changed; even when nothing did, the mirror must not be open to others, and must be one to write to."""
     if not work.changes.empty:
         return apply(work.connection, work.state, work.identity, work.changes, lambda: _make_durable(work))
     if work.state:
         catalog.require_private(work.connection)
+        if work.full:
+            canary.sing(work.connection, work.state, work.identity)
     return Counts()
 
 
@@ -97,6 +100,7 @@ def _report(work: Work, counts: Counts, looked_at: datetime, seconds: float) -> 
     return Report(
         run=last_run or None,
         committed=committed,
+        written=committed or (work.full and work.state is not None),
         kind=work.identity.kind,
         looked_at=looked_at,
         seconds=seconds,

@@ -1,4 +1,4 @@
-"""When runs happen: at start, every BACKUP_EVERY, and again with growing pauses while something is in the way."""
+"""When runs and drills happen: at start, every BACKUP_EVERY, and again with growing pauses while something is in the way."""
 
 from __future__ import annotations
 
@@ -9,16 +9,18 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from types import FrameType
 
-from backup import outcome
+from backup import drilling, outcome
 from backup.agenda import Agenda, jittered, left_of
 from backup.config import BackupSettings
+from backup.drill import DrillStopped
 from backup.outcome import Outcome
 from backup.remember import remember
 from backup.run import run
-from mirror.errors import ConfigError, RunInProgress, SidemirrorError, TargetLogin
+from mirror.errors import ConfigError, NoBackup, RunInProgress, SidemirrorError, TargetLogin, TargetUnreachable
 
 FIRST_PAUSE = timedelta(seconds=5)
 LONGEST_PAUSE = timedelta(minutes=10)
+LONGEST_DRILL_PAUSE = timedelta(hours=1)
 _POLL_SECONDS = 1.0
 _RETRY = "retry of a "
 
@@ -78,6 +80,38 @@ class Scheduler:
                 self.pause = FIRST_PAUSE
             self._remember(before, outcome.succeeded(before, report))
 
+    def drill(self) -> None:
+        """A drill, unless one was made in the meantime. It catches as `job` does."""
+        folder = self.settings.state_dir
+        try:
+            known = drilling.recall(self.settings)
+            if known.drill is None or drilling.left(self.settings, known, datetime.now(UTC)) == timedelta(0):
+                drilling.drill_and_remember(self.settings, self.stopping.is_set)
+        except TargetLogin as error:
+            self._failed(outcome.read(folder), error, datetime.now(UTC), "run")
+            return
+        except (RunInProgress, NoBackup, TargetUnreachable, DrillStopped) as error:
+            # Runs tell that the target is away.
+            log.info("There was no drill: %s", error.what)
+            self.agenda.put("drill", LONGEST_PAUSE)
+        except SidemirrorError as error:
+            log.error("There was no drill: %s", error)
+            drilling.could_not(self.settings, error)
+            self.agenda.put("drill", LONGEST_DRILL_PAUSE)
+        except Exception:
+            log.exception("An error in a drill that should not happen; please report it")
+            drilling.could_not(self.settings, SidemirrorError("a drill could not be made", "see the log"))
+            self.agenda.put("drill", LONGEST_DRILL_PAUSE)
+        else:
+            self._plan_drill()
+        known = outcome.read(folder)
+        self._remember(known, known)
+
+    def _plan_drill(self) -> None:
+        left = drilling.left(self.settings, outcome.read(self.settings.state_dir), datetime.now(UTC))
+        if left is not None:
+            self.agenda.put("drill", jittered(left))
+
     def _begin(self) -> None:
         self.given_up = None
         self.pause = FIRST_PAUSE
@@ -86,11 +120,14 @@ class Scheduler:
         # A sidecar that is started often has its full runs all the same.
         left = left_of(every, outcome.read(self.settings.state_dir).full_at, datetime.now(UTC))
         self.agenda.put("full", jittered(left))
+        self._plan_drill()
         self.job("run" if left else "full")
 
     def _do_what_is_due(self) -> None:
         name = self.agenda.take()
-        if name is not None:
+        if name == "drill":
+            self.drill()
+        elif name is not None:
             self.job(name.removeprefix(_RETRY))
 
     def _look_at_the_clock(self) -> None:
@@ -135,7 +172,11 @@ class Scheduler:
 
     def _remember(self, before: Outcome, result: Outcome) -> None:
         try:
-            remember(self.settings.state_dir, before, outcome.with_next(result, self._next_at()))
+            remember(
+                self.settings.state_dir,
+                before,
+                outcome.with_next(result, self._next_at(), self.agenda.date_of("drill")),
+            )
         except SidemirrorError as error:
             log.error("%s", error)
 

@@ -20,13 +20,24 @@ def show(status: Status, console: Console) -> None:
     if status.target_error and not status.outcome.troubles:
         console.print(f"\n{escape(status.target_error)}")
     console.print(f"\nSource {status.source}, target {status.target}: run {status.outcome.run or '-'}, {_size(status)}")
-    console.print(f"Last try {status.outcome.tried_at or '-'}, next {status.outcome.next_at or '-'}\n")
+    console.print(f"Last try {status.outcome.tried_at or '-'}, next {status.outcome.next_at or '-'}")
+    console.print(f"{_drill(status)}\n")
     table = Table("file", "here", "mirror", box=None, pad_edge=False)
     mirror_otherwise = "missing" if status.target_bytes is not None else "unknown"
     for file in status.files:
         here = _cell(file, file.here, otherwise="unreadable" if file.is_here else "missing")
         table.add_row(escape(file.file), here, _cell(file, file.mirror, otherwise=mirror_otherwise))
     console.print(table)
+
+
+def _drill(status: Status) -> str:
+    """The last rehearsed restore, what it cost, and when the next one is."""
+    done, following = status.outcome.drill, f"next {status.outcome.next_drill_at or '-'}"
+    if done is None:
+        return f"No drill yet, {following}"
+    result = "good" if done.ok else "FAILED"
+    cost = f"{done.rows} rows in {done.seconds:.1f} s, {done.bytes / 1e6:.1f} MB downloaded"
+    return f"Last drill {done.at} of run {done.run}: {result}, {cost}, {following}"
 
 
 def _size(status: Status) -> str:

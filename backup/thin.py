@@ -7,6 +7,7 @@ be cut off anywhere, holds no lock for long, and goes on at the next run.
 
 from __future__ import annotations
 
+import logging
 from datetime import datetime
 from itertools import pairwise
 
@@ -17,15 +18,22 @@ from mirror.retention import Point, Rule, kept
 
 ROWS_IN_ONE_STEP = 5000
 
+log = logging.getLogger(__name__)
+
 
 def thin(connection: Connection, source: str, rules: tuple[Rule, ...], now: datetime) -> int:
-    """Applies the rules to the source's restore points; gives how many went."""
+    """Applies the rules to the source's restore points; gives how many went: none as long as the last drill failed."""
     with connection.cursor() as cursor:
         cursor.execute("SELECT id FROM sidemirror.sources WHERE name = %s", (source,))
         found = cursor.fetchall()
         if not found:
             return 0
         [(source_id,)] = found
+        if _drill_failed(cursor, source_id):
+            log.warning(
+                "Nothing is thinned out: the last drill failed, and an older restore point may be the one to need"
+            )
+            return 0
         cursor.execute(
             "SELECT run, finished_at, proved_at IS NOT NULL FROM sidemirror.runs WHERE source_id = %s", (source_id,)
         )
@@ -37,6 +45,11 @@ def thin(connection: Connection, source: str, rules: tuple[Rule, ...], now: date
             )
         _merge(cursor, source_id)
     return len(gone)
+
+
+def _drill_failed(cursor: Cursor, source_id: int) -> bool:
+    cursor.execute("SELECT ok FROM sidemirror.drills WHERE source_id = %s ORDER BY id DESC LIMIT 1", (source_id,))
+    return cursor.fetchall() == [(False,)]
 
 
 def _merge(cursor: Cursor, source_id: int) -> None:

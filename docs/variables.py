@@ -23,6 +23,8 @@ _TYPES = {
     "BACKUP_EVERY": "duration: s, m, h, d, w",
     "RETENTION": "rules: name:duration",
     "GUARD_SHRINK": "percent, or off",
+    "DRILL_EVERY": "duration, or off",
+    "DRILL_BUDGET": "bytes: MB, GB, or off",
     "TARGET_SIZE_LIMIT": "bytes: MB, GB",
     "BOT_TRAFFIC": "actions per second",
     "BOT_TOKEN": "secret",

@@ -1,0 +1,248 @@
+"""A drill: everything that the last restore point holds is restored from the target into scratch space, and compared.
+
+It is what a restore does, without the swap: rebuild, SQLite's integrity check, content hash and row counts against what the
+runs recorded, the bytes of every document. Only a drill makes a restore point proved.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+import sqlite3
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import IO, Any
+from uuid import UUID
+
+import psycopg2
+from psycopg2 import sql
+from psycopg2.extensions import connection as Connection
+from psycopg2.extensions import cursor as Cursor
+
+from backup.config import BackupSettings
+from backup.state import installation, run_lock
+from mirror import catalog, holder
+from mirror.catalog import CatalogDatabase, State
+from mirror.errors import NoBackup, NotVerified, SidemirrorError, SourceUnsupported, StateError
+from mirror.inspection import inspect
+from mirror.rebuild import rebuild
+from mirror.target import connected, reading
+
+SCRATCH = "drill"
+SPARE_BYTES = 50_000_000
+
+
+class DrillFailed(SidemirrorError):
+    """What came back from the target is not what was mirrored."""
+
+    exit_code = 12
+
+
+class DrillStopped(SidemirrorError):
+    """The sidecar was told to end in the middle of it."""
+
+
+@dataclass(frozen=True)
+class Drill:
+    """What a drill came to. `seconds` is the measured recovery time, `bytes` what was downloaded."""
+
+    at: datetime
+    run: int
+    seconds: float
+    rows: int
+    bytes: int
+    problems: tuple[str, ...]
+
+    @property
+    def ok(self) -> bool:
+        return not self.problems
+
+
+@dataclass
+class _Work:
+    """`stopping` is asked as rows come in."""
+
+    connection: Connection
+    state: State
+    scratch: Path
+    stopping: Callable[[], bool]
+    received: int = 0
+    rows: int = 0
+
+    def progress(self, _table: str, rows: int) -> None:
+        self.rows += rows
+        if self.stopping():
+            raise DrillStopped("the drill was cut short", "it is made again after the next start")
+
+
+def drill(settings: BackupSettings, stopping: Callable[[], bool] = lambda: False) -> Drill:
+    """One drill, recorded in the target. What is wrong with the mirror is in the result.
+
+    Raises NoBackup when there is nothing to restore, RunInProgress, StateError when there is no room, DrillStopped, and
+    every TargetError; then nothing is recorded.
+    """
+    with run_lock(settings.state_dir), connected(settings) as connection:
+        here = installation(settings.state_dir)
+        state = catalog.read_state(connection, settings.source_name)
+        holder.require(state, settings.source_name, here)
+        if state is None or not (state.databases or state.documents):
+            raise NoBackup(f"the target holds nothing of the source {settings.source_name}", "./sidemirror backup")
+        at, began = datetime.now(UTC), time.monotonic()
+        scratch = settings.state_dir / SCRATCH
+        shutil.rmtree(scratch, ignore_errors=True)  # of one that was killed
+        _require_room(connection, state, settings.state_dir)
+        with tempfile.TemporaryDirectory(dir=_made(scratch)) as folder:
+            work = _Work(connection, state, Path(folder), stopping)
+            problems = _restore(work)
+        done = Drill(at, state.run, time.monotonic() - began, work.rows, work.received, problems)
+        _record(connection, state, here, done)
+    return done
+
+
+def last(connection: Connection, source_id: int) -> tuple[Drill, ...]:
+    """The newest drill that the target remembers, or none."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT at, run, seconds, rows, bytes, what FROM sidemirror.drills WHERE source_id = %s "
+            "ORDER BY id DESC LIMIT 1",
+            (source_id,),
+        )
+        return tuple(
+            Drill(at.astimezone(UTC), int(run), float(seconds), int(rows), int(size), (what,) if what else ())
+            for at, run, seconds, rows, size, what in cursor.fetchall()
+        )
+
+
+def _restore(work: _Work) -> tuple[str, ...]:
+    """Everything, one file after the other; gives what is wrong."""
+    problems = []
+    work.connection.cursor_factory = _counting(work)
+    for database in work.state.databases:
+        path = work.scratch / "database"
+        try:
+            problems += _restore_database(work, database, path)
+        except (NotVerified, SourceUnsupported) as error:
+            problems.append(error.what)
+            _end_transaction(work.connection)
+        except sqlite3.Error as error:
+            problems.append(f"{database.file} cannot be read as it came back: {error}")
+            _end_transaction(work.connection)
+        except psycopg2.ProgrammingError as error:
+            problems.append(f"{database.file}: {error.diag.message_primary}")
+            _end_transaction(work.connection)
+        path.unlink(missing_ok=True)
+    return (*problems, *_documents(work))
+
+
+def _restore_database(work: _Work, database: CatalogDatabase, path: Path) -> list[str]:
+    with reading(work.connection) as cursor:
+        rebuild(cursor, database, path, work.state.run, work.state.last_run, work.progress)
+    found = inspect(path, database.pragmas.journal_mode, check=True)
+    if found.problems:
+        return [f"{database.file}: SQLite's integrity check says: {'; '.join(found.problems)}"]
+    if found.content_hash == database.content_hash:
+        return []
+    differing = [
+        f"table {table.mirror.name} ({found.contents[table.mirror.name].rows} rows came back, "
+        f"{table.content.rows} were mirrored)"
+        for table in database.tables
+        if found.contents.get(table.mirror.name) != table.content
+    ]
+    return [f"{database.file} is not what was mirrored: {', '.join(differing) or 'its schema'}"]
+
+
+def _documents(work: _Work) -> list[str]:
+    problems = []
+    with reading(work.connection) as cursor:
+        for document in work.state.documents:
+            cursor.execute(
+                "SELECT bytes FROM sidemirror.document_contents WHERE source_id = %s AND sha256 = decode(%s, 'hex')",
+                (work.state.source_id, document.sha256),
+            )
+            found = cursor.fetchall()
+            data = bytes(found[0][0]) if found else b""
+            work.received += 2 * len(data)  # in hex
+            work.progress(document.file, 0)
+            if not found or hashlib.sha256(data).hexdigest() != document.sha256:
+                problems.append(f"{document.file} is not what was mirrored, or is gone")
+    return problems
+
+
+def _record(connection: Connection, state: State, here: UUID, done: Drill) -> None:
+    """In one transaction: the drill, and the mark on the restore point that it proved."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "INSERT INTO sidemirror.drills (source_id, run, at, installation, seconds, rows, bytes, ok, what) "
+            "VALUES (%(source)s, %(run)s, %(at)s, %(here)s::uuid, %(seconds)s, %(rows)s, %(bytes)s, %(ok)s, %(what)s); "
+            "UPDATE sidemirror.runs SET proved_at = CASE WHEN %(ok)s THEN now() END "
+            "WHERE source_id = %(source)s AND run = %(run)s; "
+            "DELETE FROM sidemirror.drills WHERE source_id = %(source)s AND at < now() - interval '400 days'",
+            {
+                "source": state.source_id,
+                "run": done.run,
+                "at": done.at,
+                "here": str(here),
+                "seconds": done.seconds,
+                "rows": done.rows,
+                "bytes": done.bytes,
+                "ok": done.ok,
+                "what": "; ".join(done.problems) or None,
+            },
+        )
+
+
+def _require_room(connection: Connection, state: State, folder: Path) -> None:
+    """One database at a time is in scratch. A SQLite file is smaller than the tables that mirror it."""
+    names = [sql.Literal(database.schema_name) for database in state.databases] or [sql.Literal("")]
+    with connection.cursor() as cursor:
+        cursor.execute(
+            sql.SQL(
+                "SELECT COALESCE(max(size), 0) FROM (SELECT sum(pg_total_relation_size(c.oid)) AS size FROM pg_class AS c "
+                "JOIN pg_namespace AS n ON n.oid = c.relnamespace WHERE c.relkind = 'r' AND n.nspname IN ({}) "
+                "GROUP BY n.oid) AS sizes"
+            ).format(sql.SQL(", ").join(names))
+        )
+        [(size,)] = cursor.fetchall()
+    needed, free = int(size) + SPARE_BYTES, shutil.disk_usage(folder).free
+    if free < needed:
+        raise StateError(
+            f"a drill needs {needed / 1e6:.0f} MB in the state folder {folder}, and {free / 1e6:.0f} MB are free",
+            "make room on that disk",
+        )
+
+
+def _made(folder: Path) -> Path:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise StateError(
+            f"{folder} cannot be made: {error.strerror}", "give the state folder to the sidecar"
+        ) from error
+    return folder
+
+
+def _end_transaction(connection: Connection) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute("ROLLBACK")
+
+
+def _counting(work: _Work) -> type[Cursor]:
+    """A cursor that counts what COPY gives."""
+
+    class Counter:
+        def __init__(self, file: IO[Any]) -> None:
+            self.file = file
+
+        def write(self, data: bytes) -> int:
+            work.received += len(data)
+            return self.file.write(data)
+
+    class Counting(Cursor):
+        def copy_expert(self, command: Any, file: Any, size: int = 8192) -> None:
+            super().copy_expert(command, Counter(file), size)
+
+    return Counting
