@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import sys
 from datetime import datetime
 from pathlib import Path
@@ -47,10 +48,15 @@ def main(
     undo_last: bool,
     if_empty: bool,
 ) -> None:
-    config = settings.load(RestoreSettings)
     lines = logging.StreamHandler(sys.stdout)
     lines.setFormatter(LineFormatter())
     logging.basicConfig(level="INFO", handlers=[lines])
+    if if_empty:
+        result = restore_if_empty(os.environ)
+        if result:
+            tell(result, None)
+        return
+    config = settings.load(RestoreSettings)
     if run is not None and at is not None:
         raise ConfigError("both --run and --at are given", "give one of them")
 
@@ -78,10 +84,6 @@ def main(
         )
     elif undo_last:
         log.info("Undone. What was there before is kept in replaced/%s, below each folder", undo(config, confirm_undo))
-    elif if_empty:
-        result = restore_if_empty(config)
-        if result:
-            tell(result, None)
     else:
         now = datetime.now().astimezone()
         request = Request(run, parse_time(at, now) if at else None, only)

@@ -2,11 +2,36 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import timedelta
+from pathlib import Path
 
-from mirror.settings import Duration, Settings
+from pydantic import BaseModel, ValidationError
+
+from mirror.errors import ConfigError
+from mirror.settings import Duration, Settings, load
 
 
 class RestoreSettings(Settings):
     keep_replaced: Duration = timedelta(days=7)
     restore_on_empty: bool = True
+    restore_patience: Duration = timedelta(minutes=2)
+
+
+class AtStart(BaseModel, frozen=True):
+    """What the start of the stack has to know before all else: a wrong setting of the target stops no bot that has data."""
+
+    sqlite_dir: Path = Path("volumes/sqlite")
+    json_dir: Path = Path("volumes/json")
+    restore_on_empty: bool = True
+    restore_patience: Duration = timedelta(minutes=2)
+
+
+def at_start(environ: Mapping[str, str]) -> AtStart:
+    """Raises ConfigError for these four; the others are not looked at."""
+    given = {name: environ[name.upper()] for name in AtStart.model_fields if environ.get(name.upper())}
+    try:
+        return AtStart.model_validate(given)
+    except ValidationError:
+        load(RestoreSettings, environ)  # tells it, with all else that is wrong
+        raise ConfigError("the settings do not work", "see .env.example") from None

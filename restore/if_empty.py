@@ -3,54 +3,117 @@
 from __future__ import annotations
 
 import logging
+import os
+import time
+from collections.abc import Iterator, Mapping
+from pathlib import Path
 
-from tenacity import Retrying, before_sleep_log, retry_if_exception_type, stop_after_delay, wait_exponential
+from tenacity import RetryCallState, Retrying, retry_if_exception_type, stop_after_delay, wait_exponential
 
-from mirror.errors import NoBackup, TargetUnreachable
+from mirror.errors import NoBackup, RestoreError, SidemirrorError, TargetUnreachable
 from mirror.restored import FOLDER
-from restore.config import RestoreSettings
+from mirror.settings import load
+from mirror.target import connected, reading
+from restore import swap
+from restore.config import AtStart, RestoreSettings, at_start
+from restore.explain import explained
+from restore.place import finish_interrupted, journal_in
 from restore.run import Request, Result, restore
-from restore.swap import REPLACED
 
-# The stand-in may be starting at the same time.
-PATIENCE_SECONDS = 60
+START_WITH_NOTHING = "to start with nothing all the same, set RESTORE_ON_EMPTY=off in .env"
 
 log = logging.getLogger(__name__)
 
 
-def restore_if_empty(settings: RestoreSettings) -> Result | None:
+def restore_if_empty(environ: Mapping[str, str]) -> Result | None:
     """Restores everything if both folders are empty; None when there was nothing to do.
 
-    With data in either folder nothing is touched, and the target is not even asked. With a target that has nothing of this
-    source the bot starts fresh. Raises TargetUnreachable, NotVerified and the rest of what `restore` raises: the bot must
-    not start empty over a backup that could not be looked at.
+    With data in either folder nothing is touched, and neither the target nor its settings are looked at; but a restore
+    that was cut off while it swapped files is ended first, so that no bot starts on half of it. With a target that has
+    nothing of this source the bot starts fresh. Raises TargetUnreachable, NotVerified and the rest of what `restore`
+    raises: the bot must not start empty over a backup that could not be looked at.
     """
-    if not settings.restore_on_empty:
-        log.info("RESTORE_ON_EMPTY is off: nothing is restored at start")
-        return None
-    found = _first_file(settings)
+    here = at_start(environ)
+    _end_what_was_cut_off(here)
+    with explained():
+        found = next(_data(here), None)
     if found:
         log.info("There is data here (%s): nothing is restored", found)
         return None
+    if not here.restore_on_empty:
+        log.info("RESTORE_ON_EMPTY is off: nothing is restored, and the bot starts with nothing")
+        return None
+    log.info("There is nothing in %s and %s: asking the target", here.sqlite_dir, here.json_dir)
+    try:
+        return _restore_all(environ)
+    except SidemirrorError as error:
+        raise type(error)(
+            f"the bot has no data here, and what the target holds could not be brought back: {error.what}",
+            f"{error.hint}. Then start again; or, {START_WITH_NOTHING}",
+        ) from error
+
+
+def _restore_all(environ: Mapping[str, str]) -> Result | None:
+    settings = _settings(environ)
     waiting = Retrying(
         retry=retry_if_exception_type(TargetUnreachable),
-        stop=stop_after_delay(PATIENCE_SECONDS),
-        wait=wait_exponential(multiplier=1, max=10),
-        before_sleep=before_sleep_log(log, logging.INFO),
+        stop=stop_after_delay(settings.restore_patience.total_seconds()),
+        wait=wait_exponential(multiplier=0.5, max=5),
+        before_sleep=_tell,
         reraise=True,
     )
     try:
         result: Result = waiting(restore, settings, Request(), lambda plan: log.info("%s", "\n".join(plan.lines())))
     except NoBackup:
         log.info("The target has no backup of %s: the bot starts fresh", settings.source_name)
+        others = _other_sources(settings)
+        if others:
+            log.warning("It has backups of %s. If one of them is this bot: is SOURCE_NAME right?", ", ".join(others))
         return None
     return result
 
 
-def _first_file(settings: RestoreSettings) -> str | None:
-    """A file of the bot's, if there is any."""
-    for folder in (settings.sqlite_dir, settings.json_dir):
-        for path in sorted(folder.rglob("*")):
-            if path.is_file() and path.relative_to(folder).parts[0] not in (FOLDER, REPLACED):
-                return str(path)
-    return None
+def _tell(attempt: RetryCallState) -> None:
+    error = attempt.outcome.exception() if attempt.outcome else None
+    log.info("%s; trying again", error.what if isinstance(error, SidemirrorError) else error)
+
+
+def _settings(environ: Mapping[str, str]) -> RestoreSettings:
+    """The settings, once the CA's file is there: a stand-in that starts just now publishes it. Raises ConfigError."""
+    certificate = Path(environ.get("SUPABASE_DB_SSLROOTCERT") or "/")
+    deadline = time.monotonic() + at_start(environ).restore_patience.total_seconds()
+    while not certificate.exists() and time.monotonic() < deadline:
+        time.sleep(0.2)
+    return load(RestoreSettings, environ)
+
+
+def _end_what_was_cut_off(here: AtStart) -> None:
+    journal = journal_in(here.sqlite_dir)
+    if journal.exists():
+        with explained(), swap.one_at_a_time(journal):
+            finish_interrupted(journal)
+
+
+def _data(here: AtStart) -> Iterator[Path]:
+    """The bot's files that have something in them. Raises RestoreError for a folder that cannot be looked into."""
+
+    def unreadable(error: OSError) -> None:
+        raise RestoreError(
+            f"cannot look into {error.filename}: {error.strerror}",
+            "give it to the bot's user (BOT_UID and BOT_GID): nobody knows whether there is data in it",
+        ) from error
+
+    for root in (here.sqlite_dir, here.json_dir):
+        for parent, folders, names in os.walk(root, onerror=unreadable):
+            if Path(parent) == root:
+                folders[:] = [name for name in folders if name not in (FOLDER, swap.REPLACED, "lost+found")]
+            yield from (path for name in sorted(names) if (path := Path(parent, name)).stat().st_size)
+
+
+def _other_sources(settings: RestoreSettings) -> list[str]:
+    with connected(settings) as connection, reading(connection) as cursor:
+        cursor.execute("SELECT to_regclass('sidemirror.sources') IS NOT NULL")
+        if cursor.fetchone() != (True,):
+            return []
+        cursor.execute("SELECT name FROM sidemirror.sources WHERE last_run > 0 AND name <> %s", (settings.source_name,))
+        return sorted(str(name) for (name,) in cursor.fetchall())

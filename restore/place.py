@@ -17,7 +17,11 @@ log = logging.getLogger(__name__)
 
 def journal_of(settings: Settings) -> Path:
     """Where the list of moves stands while files are swapped."""
-    return settings.sqlite_dir / FOLDER / "restoring.json"
+    return journal_in(settings.sqlite_dir)
+
+
+def journal_in(sqlite_dir: Path) -> Path:
+    return sqlite_dir / FOLDER / "restoring.json"
 
 
 def move(settings: Settings, staged: Path, destination: Path, name: str) -> swap.Move:

@@ -135,6 +135,31 @@ def another_process(path: Path, *statements: str) -> Iterator[subprocess.Popen[s
         process.communicate()
 
 
+# A restore that is killed before a file comes to this place.
+KILLED_BEFORE_RENAME = """
+import os, runpy, signal, sys
+place = sys.argv.pop(1)
+def hook(event, arguments):
+    if event == "os.rename" and os.fspath(arguments[1]) == place:
+        os.kill(os.getpid(), signal.SIGKILL)
+sys.addaudithook(hook)
+sys.argv[0] = "restore"
+runpy.run_module("restore", run_name="__main__")
+"""
+
+
+def killed(source: Source, script: str, argument: object, *arguments: str) -> bool:
+    """Whether the restore (`--yes`, unless told otherwise) was killed before it came to its end."""
+    result = subprocess.run(
+        [sys.executable, "-c", script, str(argument), *(arguments or ["--yes"])],
+        env=source.process_environ,
+        capture_output=True,
+        text=True,
+    )
+    assert result.returncode in (-9, 0), result.stderr
+    return result.returncode == -9
+
+
 def poll(what: str, look: Callable[[], Any], seconds: float = 20) -> Any:
     """The first true outcome of `look`; an AssertionError that says `what` after the deadline."""
     deadline = time.monotonic() + seconds

@@ -15,7 +15,17 @@ from uuid import uuid4
 
 import pytest
 from fix_source import Source
-from restoring import another_process, content, fill_all, fingerprint, poll, restore, restored
+from restoring import (
+    KILLED_BEFORE_RENAME,
+    another_process,
+    content,
+    fill_all,
+    fingerprint,
+    killed,
+    poll,
+    restore,
+    restored,
+)
 from wire import wire
 
 # Ends the process, as a power cut would, before the Nth change that it makes to the file system.
@@ -37,30 +47,6 @@ sys.addaudithook(hook)
 sys.argv[0] = "restore"
 runpy.run_module("restore", run_name="__main__")
 """
-
-# The same, before a file comes to this place.
-KILLED_BEFORE_RENAME = """
-import os, runpy, signal, sys
-place = sys.argv.pop(1)
-def hook(event, arguments):
-    if event == "os.rename" and os.fspath(arguments[1]) == place:
-        os.kill(os.getpid(), signal.SIGKILL)
-sys.addaudithook(hook)
-sys.argv[0] = "restore"
-runpy.run_module("restore", run_name="__main__")
-"""
-
-
-def killed(source: Source, script: str, argument: object) -> bool:
-    """Whether the restore was killed before it came to its end."""
-    result = subprocess.run(
-        [sys.executable, "-c", script, str(argument), "--yes"],
-        env=source.process_environ,
-        capture_output=True,
-        text=True,
-    )
-    assert result.returncode in (-9, 0), result.stderr
-    return result.returncode == -9
 
 
 def two_states(source: Source, tmp_path: Path) -> tuple[dict[str, Any], dict[str, Any]]:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 from fix_source import Source
-from restoring import content, files_below, fill_all, fingerprint, restore, restored
+from restoring import KILLED_BEFORE_RENAME, content, files_below, fill_all, fingerprint, killed, restore, restored
+from wire import wire
 
 
 def lose_everything(source: Source) -> None:
@@ -52,6 +55,103 @@ def test_with_nothing_in_the_target_the_bot_starts_fresh(source: Source) -> None
     source.run()  # nothing to mirror: only this installation's id
     assert "starts fresh" in restored(source, "--if-empty").stdout
     assert files_below(source.sqlite) == {}
+
+
+def test_other_sources_of_the_target_are_named_when_there_is_none_of_this_name(source: Source) -> None:
+    fill_all(source)
+    source.run()
+    lose_everything(source)
+    told = restore(source, "--if-empty", SOURCE_NAME=f"{source.name}x")
+    assert (told.returncode, "starts fresh" in told.stdout) == (0, True), told.stderr
+    assert source.name in told.stdout.split("It has backups of")[1]
+    assert "is SOURCE_NAME right?" in told.stdout
+
+
+def test_a_target_that_cannot_be_reached_stops_the_start_after_restore_patience(source: Source) -> None:
+    fill_all(source)
+    source.run()
+    lose_everything(source)
+    stopped = restore(source, "--if-empty", SUPABASE_DB_PORT="9", RESTORE_PATIENCE="2s")
+    assert stopped.returncode == 4
+    assert "refuses the connection; trying again" in stopped.stdout
+    assert "the bot has no data here, and what the target holds could not be brought back" in stopped.stderr
+    assert "RESTORE_ON_EMPTY=off" in stopped.stderr
+    assert files_below(source.sqlite) == {}
+
+
+def test_a_target_that_comes_later_is_waited_for(source: Source, tmp_path: Path) -> None:
+    fill_all(source)
+    source.run()
+    before = content(source, tmp_path / "before")
+    lose_everything(source)
+    certificate = tmp_path / "local.crt"
+    with wire(source) as cable:
+        cable.cut()
+        environ = cable.environ | {"SUPABASE_DB_SSLROOTCERT": str(certificate), "RESTORE_PATIENCE": "60s"}
+        process = subprocess.Popen(
+            [sys.executable, "-m", "restore", "--if-empty"],
+            env=source.process_environ | {"PYTHONUNBUFFERED": "1"} | environ,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        assert process.stdout is not None
+        assert "asking the target" in process.stdout.readline()
+        certificate.write_bytes(Path(source.environ["SUPABASE_DB_SSLROOTCERT"]).read_bytes())
+        assert "trying again" in process.stdout.readline()
+        cable.mend()
+        told, _ = process.communicate(timeout=60)
+    assert process.returncode == 0, told
+    assert content(source, tmp_path / "after") == before
+
+
+def test_with_data_here_a_wrong_setting_of_the_target_stops_no_bot(source: Source) -> None:
+    fill_all(source)
+    wrong = {"SUPABASE_DB_SSLMODE": "no such mode", "SUPABASE_DB_SSLROOTCERT": "/nowhere", "SOURCE_NAME": "Not A Name"}
+    assert restore(source, "--if-empty", **wrong).returncode == 0
+    lose_everything(source)
+    told = restore(source, "--if-empty", RESTORE_PATIENCE="1s", **wrong)
+    assert (told.returncode, "SUPABASE_DB_SSLMODE" in told.stderr, "SOURCE_NAME" in told.stderr) == (2, True, True)
+    switch = restore(source, "--if-empty", RESTORE_ON_EMPTY="perhaps")
+    assert (switch.returncode, "RESTORE_ON_EMPTY" in switch.stderr) == (2, True)
+
+
+def test_empty_files_and_what_a_file_system_or_a_restore_keeps_are_no_data(source: Source, tmp_path: Path) -> None:
+    fill_all(source)
+    source.run()
+    before = content(source, tmp_path / "before")
+    lose_everything(source)
+    for folder in ("lost+found", "replaced/20260101T000000Z", ".sidemirror/staged"):
+        (source.sqlite / folder).mkdir(parents=True)
+        (source.sqlite / folder / "bot.db").write_bytes(b"not the bot's")
+    (source.sqlite / "bot.db").touch()  # a bot that opened it and never came to write
+    restored(source, "--if-empty")
+    (source.sqlite / "lost+found" / "bot.db").unlink()
+    assert content(source, tmp_path / "after") == before
+
+
+def test_a_folder_that_cannot_be_looked_into_stops_the_start(source: Source) -> None:
+    fill_all(source)
+    source.run()
+    lose_everything(source)
+    (source.sqlite / "sub").chmod(0)
+    stopped = restore(source, "--if-empty")
+    (source.sqlite / "sub").chmod(0o755)
+    assert (stopped.returncode, "cannot look into" in stopped.stderr) == (9, True)
+    assert files_below(source.sqlite) == {}
+
+
+def test_what_an_earlier_start_left_half_restored_is_finished_without_the_target(
+    source: Source, tmp_path: Path
+) -> None:
+    fill_all(source)
+    source.run()
+    before = content(source, tmp_path / "before")
+    lose_everything(source)
+    assert killed(source, KILLED_BEFORE_RENAME, source.sqlite / "sub" / "wal.db", "--if-empty")
+    assert content(source, tmp_path / "half").keys() == {"bot.db"}
+    assert restore(source, "--if-empty", SUPABASE_DB_PORT="9").returncode == 0
+    assert content(source, tmp_path / "after") == before
 
 
 def test_a_target_that_refuses_stops_the_start(source: Source) -> None:
