@@ -29,7 +29,10 @@ log = logging.getLogger(__name__)
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @click.option("--run", "run", type=click.IntRange(min=1), help="The restore point to go back to; default: the last.")
 @click.option("--at", help="The last restore point at or before a time: '2026-11-21 18:00', 2h, 'yesterday 18:00'.")
-@click.option("--only", multiple=True, metavar="NAME", help="Only this database or document; can be given again.")
+@click.option(
+    "--only", multiple=True, metavar="NAME", help="Only this database, document or database.table; can be given again."
+)
+@click.option("--allow-violations", is_flag=True, help="Of single tables: rows may refer to rows that are not there.")
 @click.option(
     "--into", type=click.Path(path_type=Path), help="Write into this folder instead, and change nothing else."
 )
@@ -42,6 +45,7 @@ def main(
     run: int | None,
     at: str | None,
     only: tuple[str, ...],
+    allow_violations: bool,
     into: Path | None,
     list_only: bool,
     as_json: bool,
@@ -86,7 +90,7 @@ def main(
         log.info("Undone. What was there before is kept in replaced/%s, below each folder", undo(config, confirm_undo))
     else:
         now = datetime.now().astimezone()
-        request = Request(run, parse_time(at, now) if at else None, only)
+        request = Request(run, parse_time(at, now) if at else None, only, allow_violations)
         if request.at:
             click.echo(f"The last restore point at or before {show_time(request.at)}:")
         tell(restore_into(config, request, into, confirm) if into else restore(config, request, confirm), into)
@@ -103,6 +107,13 @@ def tell(result: Result, into: Path | None) -> None:
         len(result.plan.documents),
         result.seconds,
     )
+    for step in result.plan.tables:
+        log.info(
+            "Restored of %s: %s, %d rows; content equal to the target, checked before it was committed",
+            step.database.file,
+            ", ".join(step.names),
+            step.rows,
+        )
     if into:
         log.info("The files are in %s", into)
     if result.replaced:

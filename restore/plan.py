@@ -25,6 +25,19 @@ class DatabaseStep:
 
 
 @dataclass(frozen=True)
+class TablesStep:
+    """Some tables of one database (shadow tables of virtual ones among them), into the file that is there."""
+
+    database: CatalogDatabase
+    destination: Path
+    names: tuple[str, ...]
+
+    @property
+    def rows(self) -> int:
+        return sum(table.content.rows for table in self.database.tables if table.mirror.name in self.names)
+
+
+@dataclass(frozen=True)
 class DocumentStep:
     document: CatalogDocument
     destination: Path
@@ -38,20 +51,38 @@ class Plan:
     run: int
     databases: tuple[DatabaseStep, ...]
     documents: tuple[DocumentStep, ...]
+    tables: tuple[TablesStep, ...] = ()
 
     @property
     def destinations(self) -> tuple[Path, ...]:
         databases = tuple(step.destination for step in self.databases)
         return databases + tuple(step.destination for step in self.documents)
 
+    @property
+    def database_files(self) -> tuple[Path, ...]:
+        """Every SQLite file that changes."""
+        databases = tuple(step.destination for step in self.databases)
+        return databases + tuple(step.destination for step in self.tables)
+
     def lines(self) -> list[str]:
         """The plan as a person reads it."""
+        rows = {
+            (step.database.file, name): found.content.rows
+            for step in self.tables
+            for name in step.names
+            if (found := step.database.table(name))
+        }
         told = [
             (step.database.file, f"{step.rows} rows in {len(step.database.tables)} tables", step.destination)
             for step in self.databases
         ] + [(step.document.file, "document", step.destination) for step in self.documents]
-        width = max(len(file) for file, _, _ in told)
-        return [f"  {file:<{width}}  {what}, {_fate(destination)}" for file, what, destination in told]
+        lines = [(file, f"{what}, {_fate(destination)}") for file, what, destination in told]
+        lines += [
+            (f"{file}: {name}", f"{count} rows, instead of the table's rows in the file that is there (a copy is kept)")
+            for (file, name), count in rows.items()
+        ]
+        width = max(len(subject) for subject, _ in lines)
+        return [f"  {subject:<{width}}  {what}" for subject, what in lines]
 
 
 def plan(state: State | None, source: str, sqlite_dir: Path, json_dir: Path) -> Plan:

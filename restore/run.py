@@ -15,16 +15,18 @@ from psycopg2.extensions import connection as Connection
 from mirror import catalog, holder, restored
 from mirror.errors import NoBackup, RestoreError, StateError
 from mirror.load_rows import Progress, no_progress
+from mirror.part import part_of
 from mirror.settings import Settings
 from mirror.target import connected, reading
 from restore import swap
-from restore.choose import only
+from restore.choose import apart, only
 from restore.config import RestoreSettings
 from restore.explain import explained
 from restore.place import finish_interrupted, journal_of, move, staging
-from restore.plan import Plan, plan, refuse_if_live
+from restore.plan import DatabaseStep, Plan, plan, refuse_if_live
 from restore.replaced import new_name, prune
 from restore.stage import stage_database, stage_document
+from restore.tables import Part, all_put
 from restore.when import point_at
 
 log = logging.getLogger(__name__)
@@ -32,11 +34,12 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Request:
-    """What is asked for: the restore point (`run`, or the last one `at` a time; else the last), and which files only."""
+    """What is asked for: the restore point (`run`, or the last one `at` a time; else the last), and what of it."""
 
     run: int | None = None
     at: datetime | None = None
     only: tuple[str, ...] = ()
+    allow_violations: bool = False  # single tables only: rows may refer to rows that are not there
 
 
 @dataclass(frozen=True)
@@ -73,7 +76,7 @@ def _restore(
 ) -> Result:
     with connected(settings) as connection:
         found = _plan(connection, settings, request, settings.sqlite_dir, settings.json_dir)
-        databases = [step.destination for step in found.databases]
+        databases = found.database_files
         refuse_if_live(databases)
         confirm(found)
         began = time.monotonic()
@@ -81,13 +84,17 @@ def _restore(
         moves = _moves(settings, found, name)
         with staging(settings):
             _stage(connection, settings, found, {move.destination: Path(move.staged) for move in moves}, progress)
+            parts = _stage_tables(connection, settings, found, name)
             refuse_if_live(databases)
-            # Before the files are there: from now on, no other installation can write a mirror that they are not equal to.
-            holder.take(connection, settings.source_name, installation)
-        restored.note(
-            settings.sqlite_dir, found.run, {each.database.file: each.database.token for each in found.databases}
-        )
-        in_the_way = any(path.exists() for path in found.destinations)
+            with all_put(parts, request.allow_violations) as commit:
+                # Before the files are there: from now on, no other installation can write a mirror that they differ from.
+                holder.take(connection, settings.source_name, installation)
+                tokens = {step.database.file: step.database.token for step in (*found.databases, *found.tables)}
+                restored.note(settings.sqlite_dir, found.run, tokens)
+                commit()
+            for part in parts:
+                part.scratch.unlink()
+        in_the_way = bool(parts) or any(path.exists() for path in found.destinations)
         swap.swap(moves, journal)
         prune(settings, settings.keep_replaced, datetime.now(UTC))
     return Result(found, time.monotonic() - began, f"{swap.REPLACED}/{name}" if in_the_way else None)
@@ -105,7 +112,7 @@ def restore_into(
     Raises RestoreError when a file is there already, and what `restore` raises; then no file is there that was not before.
     """
     with explained(), connected(settings) as connection:
-        found = _plan(connection, settings, request, folder / "sqlite", folder / "json")
+        found = apart(_plan(connection, settings, request, folder / "sqlite", folder / "json"))
         there = [str(path) for path in found.destinations if path.exists()]
         if there:
             raise RestoreError(f"{there[0]} is there already", "give an empty folder to --into")
@@ -166,6 +173,23 @@ def _stage(
             stage_database(cursor, now, step, staged[str(step.destination)], progress)
         for document in found.documents:
             stage_document(cursor, now, document, staged[str(document.destination)])
+
+
+def _stage_tables(connection: Connection, settings: Settings, found: Plan, name: str) -> list[Part]:
+    """The rows of single tables, made and verified in files of their own."""
+    parts = [
+        Part(
+            step,
+            swap.staging_folder(settings.sqlite_dir) / f"{step.database.file}.tables",
+            settings.sqlite_dir / swap.REPLACED / name / step.database.file,
+        )
+        for step in found.tables
+    ]
+    if parts:
+        databases = tuple(DatabaseStep(part_of(part.step.database, part.step.names), part.scratch) for part in parts)
+        rows = replace(found, databases=databases, documents=(), tables=())
+        _stage(connection, settings, rows, {str(part.scratch): part.scratch for part in parts}, no_progress)
+    return parts
 
 
 def _moves(settings: Settings, found: Plan, name: str) -> tuple[swap.Move, ...]:
