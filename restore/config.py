@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import timedelta
 from pathlib import Path
+from typing import Protocol
 
 from pydantic import BaseModel, ValidationError
 
@@ -16,6 +17,18 @@ class RestoreSettings(Settings):
     keep_replaced: Duration = timedelta(days=7)
     restore_on_empty: bool = True
     restore_patience: Duration = timedelta(minutes=2)
+    restore_bot_host: str = ""
+
+
+class Place(Protocol):
+    """Where the bot's files are, and the name of its service if it has one."""
+
+    @property
+    def sqlite_dir(self) -> Path: ...
+    @property
+    def json_dir(self) -> Path: ...
+    @property
+    def restore_bot_host(self) -> str: ...
 
 
 class AtStart(BaseModel, frozen=True):
@@ -25,10 +38,11 @@ class AtStart(BaseModel, frozen=True):
     json_dir: Path = Path("volumes/json")
     restore_on_empty: bool = True
     restore_patience: Duration = timedelta(minutes=2)
+    restore_bot_host: str = ""
 
 
 def at_start(environ: Mapping[str, str]) -> AtStart:
-    """Raises ConfigError for these four; the others are not looked at."""
+    """Raises ConfigError for these; the others are not looked at."""
     given = {name: environ[name.upper()] for name in AtStart.model_fields if environ.get(name.upper())}
     try:
         return AtStart.model_validate(given)

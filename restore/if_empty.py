@@ -17,7 +17,7 @@ from mirror.target import connected, reading
 from restore import swap
 from restore.config import AtStart, RestoreSettings, at_start
 from restore.explain import explained
-from restore.place import finish_interrupted, journal_in
+from restore.place import finish_interrupted, journal_of
 from restore.run import Request, Result, restore
 
 START_WITH_NOTHING = "to start with nothing all the same, set RESTORE_ON_EMPTY=off in .env"
@@ -88,10 +88,10 @@ def _settings(environ: Mapping[str, str]) -> RestoreSettings:
 
 
 def _end_what_was_cut_off(here: AtStart) -> None:
-    journal = journal_in(here.sqlite_dir)
+    journal = journal_of(here)
     if journal.exists():
         with explained(), swap.one_at_a_time(journal):
-            finish_interrupted(journal)
+            finish_interrupted(here)
 
 
 def _data(here: AtStart) -> Iterator[Path]:

@@ -8,41 +8,38 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from mirror.restored import FOLDER
-from mirror.settings import Settings
 from restore import swap
-from restore.plan import refuse_if_live
+from restore.config import Place
+from restore.live import refuse_if_live
 
 log = logging.getLogger(__name__)
 
 
-def journal_of(settings: Settings) -> Path:
+def journal_of(place: Place) -> Path:
     """Where the list of moves stands while files are swapped."""
-    return journal_in(settings.sqlite_dir)
+    return place.sqlite_dir / FOLDER / "restoring.json"
 
 
-def journal_in(sqlite_dir: Path) -> Path:
-    return sqlite_dir / FOLDER / "restoring.json"
-
-
-def move(settings: Settings, staged: Path, destination: Path, name: str) -> swap.Move:
+def move(place: Place, staged: Path, destination: Path, name: str) -> swap.Move:
     """The move that brings a staged file to its destination and keeps what is there in the set `name`."""
-    root = settings.sqlite_dir if destination.is_relative_to(settings.sqlite_dir) else settings.json_dir
+    root = place.sqlite_dir if destination.is_relative_to(place.sqlite_dir) else place.json_dir
     return swap.Move(str(staged), str(destination), str(root / swap.REPLACED / name / destination.relative_to(root)))
 
 
-def finish_interrupted(journal: Path) -> None:
+def finish_interrupted(place: Place) -> None:
     """A restore that was cut off while it swapped files was asked for and verified; it ends before another one begins."""
+    journal = journal_of(place)
     moves = swap.unfinished(journal)
     if moves:
         log.info("An earlier restore was cut off; putting the last %d of its files into place", len(moves))
-        refuse_if_live([Path(move.destination) for move in moves])
+        refuse_if_live(place, [Path(move.destination) for move in moves])
     swap.finish(journal)
 
 
 @contextmanager
-def staging(settings: Settings) -> Iterator[None]:
+def staging(place: Place) -> Iterator[None]:
     """Nothing that was staged stays when the block fails: it could fill the disk that the bot needs."""
-    folders = (settings.sqlite_dir, settings.json_dir)
+    folders = (place.sqlite_dir, place.json_dir)
     for folder in folders:
         swap.clean_up(folder)
     try:

@@ -2,16 +2,11 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 from mirror.catalog import CatalogDatabase, CatalogDocument, State
-from mirror.errors import NoBackup, SourceLive
-from restore.live import in_use
-
-PATIENCE_SECONDS = 2.0
+from mirror.errors import NoBackup
 
 
 @dataclass(frozen=True)
@@ -98,21 +93,6 @@ def plan(state: State | None, source: str, sqlite_dir: Path, json_dir: Path) -> 
         tuple(DatabaseStep(database, sqlite_dir / database.file) for database in state.databases),
         tuple(DocumentStep(document, json_dir / document.file) for document in state.documents),
     )
-
-
-def refuse_if_live(databases: Iterable[Path]) -> None:
-    """Raises SourceLive when one of the databases to replace is open in another process.
-
-    A reader of a moment, such as the sidecar taking its copy, is waited for.
-    """
-    deadline = time.monotonic() + PATIENCE_SECONDS
-    while live := [database.name for database in databases if in_use(database)]:
-        if time.monotonic() >= deadline:
-            raise SourceLive(
-                f"the bot is running: it has {', '.join(live)} open",
-                "stop it, and then restore again: docker compose stop bot",
-            )
-        time.sleep(0.1)
 
 
 def _fate(destination: Path) -> str:

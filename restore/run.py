@@ -22,8 +22,9 @@ from restore import swap
 from restore.choose import apart, only
 from restore.config import RestoreSettings
 from restore.explain import explained
+from restore.live import refuse_if_live
 from restore.place import finish_interrupted, journal_of, move, staging
-from restore.plan import DatabaseStep, Plan, plan, refuse_if_live
+from restore.plan import DatabaseStep, Plan, plan
 from restore.replaced import new_name, prune
 from restore.stage import stage_database, stage_document
 from restore.tables import Part, all_put
@@ -62,7 +63,7 @@ def restore(
     installation = _installation(settings.state_dir)
     journal = journal_of(settings)
     with explained(), swap.one_at_a_time(journal):
-        finish_interrupted(journal)
+        finish_interrupted(settings)
         return _restore(settings, request, installation, journal, confirm, progress)
 
 
@@ -77,7 +78,7 @@ def _restore(
     with connected(settings) as connection:
         found = _plan(connection, settings, request, settings.sqlite_dir, settings.json_dir)
         databases = found.database_files
-        refuse_if_live(databases)
+        refuse_if_live(settings, databases)
         confirm(found)
         began = time.monotonic()
         name = new_name(settings, datetime.now(UTC))
@@ -85,11 +86,12 @@ def _restore(
         with staging(settings):
             _stage(connection, settings, found, {move.destination: Path(move.staged) for move in moves}, progress)
             parts = _stage_tables(connection, settings, found, name)
-            refuse_if_live(databases)
+            refuse_if_live(settings, databases)
             with all_put(parts, request.allow_violations) as commit:
                 # Before the files are there: from now on, no other installation can write a mirror that they differ from.
                 holder.take(connection, settings.source_name, installation)
-                tokens = {step.database.file: step.database.token for step in (*found.databases, *found.tables)}
+                tokens = {step.database.file: step.database.token for step in found.databases}
+                tokens |= {step.database.file: step.database.token for step in found.tables}
                 restored.note(settings.sqlite_dir, found.run, tokens)
                 commit()
             for part in parts:
@@ -192,7 +194,7 @@ def _stage_tables(connection: Connection, settings: Settings, found: Plan, name:
     return parts
 
 
-def _moves(settings: Settings, found: Plan, name: str) -> tuple[swap.Move, ...]:
+def _moves(settings: RestoreSettings, found: Plan, name: str) -> tuple[swap.Move, ...]:
     databases = [(settings.sqlite_dir, step.database.file, step.destination) for step in found.databases]
     documents = [(settings.json_dir, step.document.file, step.destination) for step in found.documents]
     return tuple(

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import os
+import socket
 import stat
+import subprocess
+import sys
 import threading
 from pathlib import Path
 
@@ -147,13 +150,56 @@ def test_it_is_refused_with_10_while_another_process_has(live: str, source: Sour
     mode, statements = LIVE[live]
     fill(source, mode)
     source.run()
-    with another_process(source.sqlite / "bot.db", *statements):
+    with another_process(source.sqlite / "bot.db", *statements) as bot:
         before = fingerprint(source)
         result = restore(source, "--yes")
         assert (result.returncode, fingerprint(source)) == (10, before)
-    assert "it has bot.db open" in result.stderr
+    assert f"process {bot.pid} (python" in result.stderr
+    assert "has bot.db open" in result.stderr
     assert "docker compose stop bot" in result.stderr
     restored(source, "--yes")
+
+
+HOLDS = """
+import fcntl, sys
+file = open(sys.argv[1], "w")
+getattr(fcntl, sys.argv[2])(file, fcntl.LOCK_EX)
+print("ready", flush=True)
+sys.stdin.read()
+"""
+
+
+@pytest.mark.parametrize("call", ["flock", "lockf"])
+@pytest.mark.parametrize("folder", ["sqlite", "json"])
+def test_a_bot_that_has_nothing_open_says_that_it_runs_by_a_lock_on_bot_lock(
+    call: str, folder: str, source: Source
+) -> None:
+    fill(source)
+    source.run()
+    lock = source.folder / folder / "bot.lock"
+    with subprocess.Popen(
+        [sys.executable, "-c", HOLDS, str(lock), call], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as bot:
+        assert bot.stdout is not None
+        assert bot.stdout.readline() == b"ready\n"
+        before = fingerprint(source)
+        result = restore(source, "--yes")
+        assert (result.returncode, fingerprint(source)) == (10, before)
+        bot.kill()
+    assert f"it holds a lock on {lock}" in result.stderr
+    restored(source, "--yes")
+    assert lock.exists(), "the file alone is no sign of life"
+
+
+def test_a_service_that_does_not_run_and_a_name_that_is_no_neighbours_are_not_taken_for_the_bot(source: Source) -> None:
+    fill(source)
+    source.run()
+    assert restore(source, "--yes", RESTORE_BOT_HOST="no-such-bot").returncode == 0
+    assert restore(source, "--yes", RESTORE_BOT_HOST="192.0.2.7").returncode == 0
+    running = restore(source, "--yes", RESTORE_BOT_HOST=socket.gethostname())
+    assert running.returncode == 10
+    assert f"the bot is running: the service {socket.gethostname()} is up" in running.stderr
+    assert "docker compose stop bot" in running.stderr
 
 
 def test_nothing_in_the_target_ends_with_11(source: Source) -> None:

@@ -168,7 +168,7 @@ def test_7_another_machine_gets_everything_and_takes_over(server: Stack, elsewhe
         assert holder(server) == [[installation(elsewhere)]]
         elsewhere.backup()
         refused = server.script("backup", check=False)
-        assert refused.returncode == 6
+        assert refused.returncode == 14
     finally:
         run(["docker", "network", "disconnect", network, server.container("postgres")], check=False)
 
