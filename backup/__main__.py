@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from datetime import UTC, datetime
+from uuid import UUID
 
 import click
 from rich.console import Console
@@ -12,20 +13,25 @@ from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_f
 
 from backup import events, log, outcome
 from backup import reader as analysts
+from backup.alert import trial_message
 from backup.check import check as check_all
 from backup.config import BackupSettings
 from backup.drilling import drill_and_remember, failure
 from backup.guard import GuardHeld
+from backup.heartbeat import Heartbeat
 from backup.remember import remember
 from backup.run import Report, run
-from backup.scheduler import Scheduler
+from backup.scheduler import HEARTBEAT_SECONDS, Scheduler
+from backup.send import send
 from backup.state import installation, write_atomically
 from backup.status import limit_seconds
 from backup.status import status as find_status
 from backup.status_view import show
+from backup.watch import Watch
 from mirror import holder, settings
 from mirror.catalog import read_state
-from mirror.errors import RunInProgress, SidemirrorError, SourceError
+from mirror.errors import ConfigError, RunInProgress, SidemirrorError, SourceError
+from mirror.log_line import of_run
 from mirror.target import connected
 
 
@@ -39,15 +45,36 @@ def main() -> None:
 @click.option("--wait", default=60, show_default=True, help="Seconds to wait for a run that is in progress.")
 def once(full: bool, wait: int) -> None:
     config = settings.load(BackupSettings)
-    log.set_up(config.log_level, config.state_dir)
+    log.set_up(config.log_level, config.log_format, config.state_dir)
     _run_and_tell(config, "full" if full else "run", wait)
 
 
 @main.command(help="Runs at start, every BACKUP_EVERY, and until SIGTERM: the sidecar's main program.")
 def schedule() -> None:
     scheduler = Scheduler(lambda: settings.load(BackupSettings))
-    log.set_up(scheduler.settings.log_level, scheduler.settings.state_dir)
+    log.set_up(scheduler.settings.log_level, scheduler.settings.log_format, scheduler.settings.state_dir)
     scheduler.serve()
+
+
+@main.command(help="Tells people what goes wrong, until SIGTERM: the sidecar's second program.")
+def watch() -> None:
+    watching = Watch(lambda: settings.load(BackupSettings))
+    log.set_up(watching.settings.log_level, watching.settings.log_format, None)
+    watching.serve()
+
+
+@main.command("alert-test", help="Sends a test to every address of ALERT_URLS and DISCORD_WEBHOOK_URL.")
+def alert_test() -> None:
+    config = settings.load(BackupSettings)
+    if not config.alert_addresses:
+        raise ConfigError(
+            "there is nobody to send to: neither ALERT_URLS nor DISCORD_WEBHOOK_URL is set", "set one in .env"
+        )
+    message = trial_message(config.source_name, datetime.now(UTC))
+    results = [(address, send(address, message)) for address in config.alert_addresses]
+    for address, reason in results:
+        click.echo(f"{'WRONG' if reason else 'ok   '} {address.name}: {reason or 'sent'}")
+    sys.exit(1 if any(reason for _, reason in results) else 0)
 
 
 @main.command(help="Am I safe? Ends with 0 if so, 1 if not.")
@@ -88,7 +115,7 @@ def health() -> None:
 @click.argument("files", nargs=-1)
 def accept(files: tuple[str, ...]) -> None:
     config = settings.load(BackupSettings)
-    log.set_up(config.log_level, config.state_dir)
+    log.set_up(config.log_level, config.log_format, config.state_dir)
     held = [t for t in outcome.read(config.state_dir).troubles if t.kind == GuardHeld.__name__]
     chosen = [trouble for trouble in held if not files or trouble.subject in files]
     if not chosen:
@@ -108,7 +135,7 @@ def accept(files: tuple[str, ...]) -> None:
 @click.option("--wait", default=60, show_default=True, help="Seconds to wait for a run that is in progress.")
 def drill(wait: int) -> None:
     config = settings.load(BackupSettings)
-    log.set_up(config.log_level, config.state_dir)
+    log.set_up(config.log_level, config.log_format, config.state_dir)
     done = _waiting(wait)(drill_and_remember, config)
     if not done.ok:
         raise failure(done)
@@ -162,16 +189,28 @@ def _waiting(seconds: int) -> Retrying:
 
 
 def _run_and_tell(config: BackupSettings, kind: str, wait: int) -> None:
+    with of_run() as token:
+        _run_with_id(config, kind, wait, token)
+
+
+def _run_with_id(config: BackupSettings, kind: str, wait: int, token: UUID) -> None:
     before = outcome.read(config.state_dir)
+    heartbeat = Heartbeat(config.heartbeat_url.get_secret_value)
+    heartbeat.began()
     try:
-        report: Report = _waiting(wait)(run, config, kind)
+        report: Report = _waiting(wait)(run, config, kind, token)
     except RunInProgress:
         raise
     except SidemirrorError as error:
         remember(config.state_dir, before, outcome.failed(before, error, datetime.now(UTC), stopped=before.stopped))
+        heartbeat.ended(equal=False)
         raise
-    remember(config.state_dir, before, outcome.succeeded(before, report))
-    outcome.tell(report, config.target_size_limit)
+    else:
+        remember(config.state_dir, before, outcome.succeeded(before, report))
+        outcome.tell(report, config.target_size_limit)
+        heartbeat.ended(equal=not report.refusals)
+    finally:
+        heartbeat.close(HEARTBEAT_SECONDS)
     if report.refusals:
         sys.exit(report.refusals[0].error.exit_code)
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from datetime import timedelta
 from typing import Annotated, Any, Literal
 
 from pathspec import GitIgnoreSpec
-from pydantic import BeforeValidator, ByteSize, InstanceOf, TypeAdapter
+from pydantic import BeforeValidator, ByteSize, InstanceOf, SecretStr, TypeAdapter, field_validator
 
+from backup.address import Address, addresses
 from mirror.retention import Rule, parse_rules
 from mirror.settings import Duration, Settings, parse_duration
 
@@ -50,7 +52,18 @@ _JSON_GLOB = "*.json,!backups/**,!*.emergency.json"
 
 
 class BackupSettings(Settings):
-    prefixes = (*Settings.prefixes, "BACKUP_", "TARGET_", "JSON_", "GUARD_", "DRILL_", "RETENTION", "LOG_LEVEL")
+    prefixes = (
+        *Settings.prefixes,
+        "BACKUP_",
+        "TARGET_",
+        "JSON_",
+        "GUARD_",
+        "DRILL_",
+        "RETENTION",
+        "LOG_",
+        "ALERT_",
+        "HEARTBEAT_",
+    )
 
     json_glob: Annotated[GitIgnoreSpec, BeforeValidator(_patterns), InstanceOf[GitIgnoreSpec]] = _patterns(_JSON_GLOB)
     backup_every: Duration = timedelta(hours=6)
@@ -60,3 +73,32 @@ class BackupSettings(Settings):
     target_size_limit: ByteSize = ByteSize(500_000_000)
     retention: Annotated[tuple[Rule, ...], BeforeValidator(parse_rules)] = parse_rules("all:24h,hourly:7d,daily:30d")
     log_level: Annotated[Literal["debug", "info", "warning", "error"], BeforeValidator(str.lower)] = "info"
+    # Whoever has one of these can write in the sidecar's name, so they are secrets.
+    alert_urls: SecretStr = SecretStr("")
+    discord_webhook_url: SecretStr = SecretStr("")
+    alert_after: Duration = timedelta(minutes=5)
+    heartbeat_url: SecretStr = SecretStr("")
+
+    @property
+    def alert_addresses(self) -> tuple[Address, ...]:
+        """Where alerts go, the Discord webhook first."""
+        return addresses(self.discord_webhook_url.get_secret_value(), self.alert_urls.get_secret_value())
+
+    @field_validator("alert_urls", "discord_webhook_url")
+    @classmethod
+    def _alert_urls(cls, value: SecretStr) -> SecretStr:
+        for address in addresses("", value.get_secret_value()):
+            if not re.fullmatch(r"[A-Za-z][A-Za-z0-9+.-]*://\S+", address.url):
+                raise ValueError(
+                    f"entry {address.number} is no address such as https://discord.com/api/webhooks/… or "
+                    "mailtos://…; separate several by spaces (none is shown here: they are secrets)"
+                )
+        return value
+
+    @field_validator("heartbeat_url")
+    @classmethod
+    def _heartbeat_url(cls, value: SecretStr) -> SecretStr:
+        url = value.get_secret_value()
+        if url and not re.fullmatch(r"https?://[^\s/]+(/\S*)?", url):
+            raise ValueError("give an address that begins with https:// (it is not shown here: it is a secret)")
+        return value

@@ -55,6 +55,7 @@ class Outcome:
     run: int | None = None
     full_at: str | None = None  # a full run looked at everything, and nothing was refused
     next_at: str | None = None
+    target_bytes: int | None = None  # pg_database_size, as of the last run
     stopped: bool = False  # nothing is tried any more until a person has changed something
     troubles: tuple[Trouble, ...] = ()
     written_at: str | None = None  # the target was last seen to take a write
@@ -98,6 +99,7 @@ def succeeded(before: Outcome, report: Report) -> Outcome:
         full_at=_iso(report.looked_at) if report.kind == "full" and not wrong else before.full_at,
         written_at=_iso(report.looked_at) if report.written else before.written_at,
         run=report.run,
+        target_bytes=report.target_bytes,
         stopped=False,
         troubles=_troubles(before, wrong),
     )

@@ -45,8 +45,9 @@ class Report:
     target_bytes: int  # pg_database_size before the run; 0 before the first
 
 
-def run(settings: BackupSettings, kind: str) -> Report:
+def run(settings: BackupSettings, kind: str, token: UUID | None = None) -> Report:
     """One pass over the source. `kind`: "run" skips databases that were not written to, "full" looks at all of them.
+    `token`: the run's own id; made here when none is given.
 
     A database or document that cannot be mirrored is a refusal in the report, and the others go on. Raises
     RunInProgress, StateError, SourceMissing (a whole folder), SourceUnreadable and every TargetError.
@@ -54,7 +55,9 @@ def run(settings: BackupSettings, kind: str) -> Report:
     began = time.monotonic()
     with run_lock(settings.state_dir), connected(settings) as connection, ExitStack() as stack:
         looked_at = datetime.now(UTC)
-        identity = RunIdentity(settings.source_name, installation(settings.state_dir), uuid4(), kind, looked_at)
+        identity = RunIdentity(
+            settings.source_name, installation(settings.state_dir), token or uuid4(), kind, looked_at
+        )
         files = source.find(settings.sqlite_dir, settings.json_dir, settings.json_glob)
         state = _known_state(connection, identity)
         shadows, accepted = Shadows(settings.state_dir), _accepted(settings.state_dir)

@@ -8,19 +8,23 @@ import threading
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from types import FrameType
+from uuid import UUID
 
 from backup import drilling, outcome
 from backup.agenda import Agenda, jittered, left_of
 from backup.config import BackupSettings
 from backup.drill import DrillStopped
+from backup.heartbeat import Heartbeat
 from backup.outcome import Outcome
 from backup.remember import remember
 from backup.run import run
 from mirror.errors import ConfigError, NoBackup, RunInProgress, SidemirrorError, TargetLogin, TargetUnreachable
+from mirror.log_line import of_run
 
 FIRST_PAUSE = timedelta(seconds=5)
 LONGEST_PAUSE = timedelta(minutes=10)
 LONGEST_DRILL_PAUSE = timedelta(hours=1)
+HEARTBEAT_SECONDS = 5.0
 _POLL_SECONDS = 1.0
 _RETRY = "retry of a "
 
@@ -37,6 +41,7 @@ class Scheduler:
         self.stopping = threading.Event()
         self.pause = FIRST_PAUSE
         self.given_up: Outcome | None = None
+        self.heartbeat = Heartbeat(lambda: self.settings.heartbeat_url.get_secret_value())
 
     def serve(self) -> None:
         """The sidecar's main loop; returns after SIGTERM or SIGINT."""
@@ -50,17 +55,24 @@ class Scheduler:
             elif self._changed(self.given_up):
                 log.info("The settings or the target have changed: going on")
                 self._begin()
+        self.heartbeat.close(HEARTBEAT_SECONDS)
         log.info("Sidemirror stops")
 
     def job(self, kind: str) -> None:
-        """One run with its outcome told. This is the one place that catches, so that one bad run never ends the next."""
+        """One run with its outcome told."""
+        with of_run() as token:
+            self._job(kind, token)
+
+    def _job(self, kind: str, token: UUID) -> None:
+        """This is the one place that catches, so that one bad run never ends the next."""
         folder = self.settings.state_dir
         before = outcome.read(folder)
         at = datetime.now(UTC)
         if kind == "full":
             self.agenda.put("full", jittered(self.settings.backup_every))
         try:
-            report = run(self.settings, kind)
+            self.heartbeat.began()
+            report = run(self.settings, kind, token)
         except RunInProgress:
             log.info("A run is in progress already; the next try is in %d s", FIRST_PAUSE.total_seconds())
             self._retry(kind, FIRST_PAUSE)
@@ -78,7 +90,9 @@ class Scheduler:
                 self._try_again(kind)
             else:
                 self.pause = FIRST_PAUSE
-            self._remember(before, outcome.succeeded(before, report))
+            result = outcome.succeeded(before, report)
+            self.heartbeat.ended(equal=not result.troubles)
+            self._remember(before, result)
 
     def drill(self) -> None:
         """A drill, unless one was made in the meantime. It catches as `job` does."""
@@ -139,6 +153,7 @@ class Scheduler:
 
     def _failed(self, before: Outcome, error: SidemirrorError, at: datetime, kind: str) -> None:
         log.error("%s", error)
+        self.heartbeat.ended(equal=False)
         result = outcome.failed(before, error, at, stopped=isinstance(error, TargetLogin))
         if result.stopped:
             log.error("No more tries until the settings are others")

@@ -29,9 +29,14 @@ from __future__ import annotations
 
 
 class SidemirrorError(Exception):
-    """The root: `what` happened and a `hint` that says what to do; `exit_code` is documented in the README."""
+    """The root: `what` happened and a `hint` that says what to do; `exit_code` is documented in the README.
+
+    `meaning` tells what it means for the data. `passing`: it may pass by itself, so people are told only when it lasts.
+    """
 
     exit_code = 1
+    meaning = "Something failed that should not. What was mirrored before stays as it is."
+    passing = True
 
     def __init__(self, what: str, hint: str = "") -> None:
         super().__init__(what)
@@ -44,10 +49,13 @@ class SidemirrorError(Exception):
 
 class ConfigError(SidemirrorError):
     exit_code = 2
+    meaning = "Nothing is mirrored until the settings are right."
+    passing = False
 
 
 class SourceError(SidemirrorError):
     exit_code = 3
+    meaning = "Its mirror stays as it was at the last good run; all other files go on."
 
 
 class SourceMissing(SourceError):
@@ -63,55 +71,77 @@ class SourceBusy(SourceError):
 
 
 class SourceCorrupt(SourceError):
-    pass
+    meaning = (
+        "It is damaged, or was half written just then. Its mirror is not: it stays as it was at the last good run."
+    )
 
 
 class SourceUnsupported(SourceError):
-    pass
+    meaning = "It cannot be mirrored exactly, so it is not mirrored at all. All other files go on."
 
 
 class TargetError(SidemirrorError):
     exit_code = 4
+    meaning = "Nothing new reaches the mirror. What is in it stays, and the bot goes on."
 
 
 class TargetUnreachable(TargetError):
     exit_code = 4
+    meaning = "Nothing new reaches the mirror. The first run that gets through catches up with everything."
 
 
 class TargetRefused(TargetError):
     exit_code = 5
+    meaning = "Nothing new reaches the mirror until somebody changes something. What is in it stays."
+    passing = False
 
 
 class TargetLogin(TargetRefused):
-    pass
+    meaning = (
+        "Nothing is tried any more, and nothing new reaches the mirror, until the user or the password is another."
+    )
 
 
 class TargetFull(TargetError):
     exit_code = 5
+    meaning = (
+        "The mirror stands still. What is in it is safe and can be restored; what is new is on this machine alone."
+    )
+    passing = False
 
 
 class TargetExposed(TargetError):
     exit_code = 5
+    meaning = "Others could read the mirrored rows. Nothing more is mirrored until that way is closed."
+    passing = False
 
 
 class TargetTaken(TargetError):
     exit_code = 14
+    meaning = "Nothing is mirrored from here, so that two installations do not write over each other."
+    passing = False
 
 
 class TargetMoved(TargetError):
     exit_code = 4
+    meaning = "Another run came between. Nothing was mixed up; the next run starts from what is there."
 
 
 class StateError(SidemirrorError):
     exit_code = 7
+    meaning = "The sidecar cannot remember what it did. Nothing is lost, but runs may fail until there is room."
+    passing = False
 
 
 class RunInProgress(SidemirrorError):
     exit_code = 8
+    meaning = "Nothing: the other run does the work."
 
 
 class RestoreError(SidemirrorError):
     exit_code = 9
+    meaning = "Nothing was restored, and nothing in place was touched."
+    passing = False
 
 
 class SourceLive(RestoreError):

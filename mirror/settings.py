@@ -11,7 +11,7 @@ import re
 from collections.abc import Mapping
 from datetime import timedelta
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, TypeVar
+from typing import Annotated, Any, ClassVar, Literal, TypeVar
 
 from pydantic import BeforeValidator, Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
@@ -49,7 +49,15 @@ class Settings(BaseSettings):
     """The variables that backup and restore share. Frozen; printing it shows no secret."""
 
     # What begins so is ours, and a name among them that is not known is an error.
-    prefixes: ClassVar[tuple[str, ...]] = ("SUPABASE_", "RESTORE_", "SOURCE_", "SQLITE_", "JSON_DIR", "STATE_")
+    prefixes: ClassVar[tuple[str, ...]] = (
+        "SUPABASE_",
+        "RESTORE_",
+        "SOURCE_",
+        "SQLITE_",
+        "JSON_DIR",
+        "STATE_",
+        "LOG_FORMAT",
+    )
 
     model_config = SettingsConfigDict(frozen=True, extra="ignore", env_ignore_empty=True)
 
@@ -64,6 +72,7 @@ class Settings(BaseSettings):
     supabase_db_password: SecretStr = SecretStr("")
     supabase_db_sslmode: str = "verify-full"
     supabase_db_sslrootcert: Path | None = None
+    log_format: Annotated[Literal["text", "json"], BeforeValidator(str.lower)] = "text"
 
     @classmethod
     def settings_customise_sources(

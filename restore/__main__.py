@@ -13,7 +13,7 @@ import click
 
 from mirror import settings
 from mirror.errors import Cancelled, ConfigError, SidemirrorError
-from mirror.log_line import LineFormatter
+from mirror.log_line import formatter
 from restore.config import RestoreSettings
 from restore.if_empty import restore_if_empty
 from restore.listing import as_lines, restore_points
@@ -53,7 +53,7 @@ def main(
     if_empty: bool,
 ) -> None:
     lines = logging.StreamHandler(sys.stdout)
-    lines.setFormatter(LineFormatter())
+    lines.setFormatter(formatter(os.environ.get("LOG_FORMAT", "").lower()))
     logging.basicConfig(level="INFO", handlers=[lines])
     if if_empty:
         result = restore_if_empty(os.environ)

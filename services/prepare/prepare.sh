@@ -29,6 +29,9 @@ main() {
     belongs_to_bot sqlite json emergency state
     installation
     passwords
+    notices alert_urls ALERT_URLS "${ALERT_URLS:-}"
+    notices discord_webhook_url DISCORD_WEBHOOK_URL "${DISCORD_WEBHOOK_URL:-}"
+    notices heartbeat_url HEARTBEAT_URL "${HEARTBEAT_URL:-}"
 }
 
 numbers_or_exit() {
@@ -98,12 +101,26 @@ given() {
     fi
 }
 
+# notices FILE VARIABLE VALUE: where the sidecar sends alerts and its sign of life; given in .env, or in a file that .env
+# names, which is mounted at /given. The sidecar's copy may be empty.
+notices() {
+    value=$3
+    if [ -s "/given/$1" ]; then
+        [ -z "$value" ] || {
+            echo "prepare: $2 and $2_FILE are both set. Keep one of them in .env." >&2
+            exit 2
+        }
+        value=$(cat "/given/$1")
+    fi
+    secret backup "$bot_uid:$bot_gid" "$value" "$1"
+}
+
 kept() { [ ! -s "$volumes/$1" ] || cat "$volumes/$1"; }
 generated() { head -c 24 /dev/urandom | base64 | tr '+/' '-_'; }
 
-# secret SERVICE OWNER VALUE: the service's own copy, written only when it differs, also in its owner.
+# secret SERVICE OWNER VALUE [FILE]: the service's own copy, written only when it differs, also in its owner.
 secret() {
-    name=secrets/$1/target_password
+    name=secrets/$1/${4:-target_password}
     if [ "$(kept "$name")" != "$3" ] || [ "$(stat -c %u:%g:%a "$volumes/$name" 2>/dev/null)" != "$2:400" ]; then
         printf '%s' "$3" | file "$name" "$2" 0400
     fi

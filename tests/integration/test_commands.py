@@ -23,8 +23,8 @@ def mirrored(source: Source) -> Source:
 
 
 LAST_SYNC = re.compile(
-    r"^\S+Z INFO    Last Sync: \d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ run (\d+), (\d+) rows upserted, (\d+) deleted, "
-    r"(\d+) documents, (\d+) bytes sent, \d+\.\d\d s$",
+    r"^\S+Z INFO    \[[0-9a-f]{8}\] Last Sync: \d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ run (\d+), "
+    r"(\d+) rows upserted, (\d+) deleted, (\d+) documents, (\d+) bytes sent, \d+\.\d\d s$",
     re.M,
 )
 

@@ -1,0 +1,180 @@
+"""The sidecar's second program: looks at what the first one knows of itself, and tells people outside.
+
+It is a process of its own, so that it can neither hold up a run nor fail one, and so that it still speaks when the
+scheduler hangs or cannot be started. What was told is in alerts.json: a restart tells nothing twice and forgets nothing.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import shutil
+import signal
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+from backup import outbox, outcome
+from backup.address import Address
+from backup.alert import Message, Open, decide
+from backup.answer import limit_seconds
+from backup.config import BackupSettings
+from backup.outbox import Pace, Waiting
+from backup.send import send, unusable
+from backup.state import read_json, write_atomically
+from backup.wrong import Known, Wrong, wrong_now
+from mirror.errors import ConfigError, StateError
+
+ALERTS_FILE = "alerts.json"
+POLL_SECONDS = 1.0
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Told:
+    """What alerts.json holds. `failing`: the addresses that could not be reached at the last try, and why."""
+
+    watching_since: str
+    opened: tuple[Open, ...] = ()
+    waiting: tuple[Waiting, ...] = ()
+    failing: tuple[tuple[str, str], ...] = ()
+
+
+class Watch:
+    """`load` reads the settings as they are now."""
+
+    def __init__(self, load: Callable[[], BackupSettings]) -> None:
+        self.load = load
+        self.settings = load()
+        self.stopping = threading.Event()
+        self.told = read(self.settings.state_dir, datetime.now(UTC))
+        self.paces: dict[int, Pace] = {}
+        self.written = True
+
+    def serve(self) -> None:
+        """Returns after SIGTERM or SIGINT. Raises ConfigError for addresses that cannot be used."""
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, self._stop)
+        require_usable(self.settings.alert_addresses)
+        count = len(self.settings.alert_addresses)
+        log.info("Alerts go to %d addresses", count) if count else log.warning(
+            "Nobody is told when something goes wrong. Try: set ALERT_URLS or DISCORD_WEBHOOK_URL"
+        )
+        while not self.stopping.is_set():
+            self.look(datetime.now(UTC))
+            self.stopping.wait(POLL_SECONDS)
+
+    def look(self, now: datetime) -> None:
+        """What is wrong now, what of it is news, and everything that is due on its way."""
+        self._reload()
+        settings, addresses = self.settings, self.settings.alert_addresses
+        found = self._known()
+        wrong = wrong_now(found, now)
+        if addresses:
+            messages, opened = decide(
+                self.told.opened, wrong, settings.source_name, found.outcome.equal_at, now, settings.alert_after
+            )
+            waiting = outbox.add(self.told.waiting, messages, len(addresses))
+            self._keep(replace(self.told, opened=opened, waiting=waiting))
+        for index, address in enumerate(addresses):
+            self._deliver(index, address, len(addresses))
+
+    def _deliver(self, index: int, address: Address, count: int) -> None:
+        message = outbox.for_address(self.told.waiting, index)
+        pace = self.paces.setdefault(index, Pace())
+        if message is None or time.monotonic() < pace.not_before or self.stopping.is_set():
+            return
+        failure = send(address, message)
+        pace.written(time.monotonic())
+        failing = dict(self.told.failing)
+        if failure is None:
+            if failing.pop(address.name, None):
+                log.info("Alerts reach %s again", address.name)
+            self._keep(
+                replace(
+                    self.told,
+                    waiting=outbox.delivered(self.told.waiting, index, count),
+                    failing=tuple(failing.items()),
+                )
+            )
+            return
+        if failing.get(address.name) != failure:
+            log.warning("An alert could not be sent to %s: %s; it is tried again", address.name, failure)
+        self._keep(replace(self.told, failing=tuple((failing | {address.name: failure}).items())))
+
+    def _known(self) -> Known:
+        settings = self.settings
+        return Known(
+            outcome=outcome.read(settings.state_dir),
+            watching_since=datetime.fromisoformat(self.told.watching_since),
+            limit_seconds=limit_seconds(settings.backup_every),
+            target_size_limit=settings.target_size_limit,
+            state_free_bytes=_free(settings.state_dir),
+        )
+
+    def _reload(self) -> None:
+        """A changed secret file is used from the next look on; settings that became wrong are the scheduler's to tell."""
+        try:
+            self.settings = self.load()
+        except ConfigError:
+            return
+
+    def _keep(self, told: Told) -> None:
+        """In memory whatever happens; on the disk when there is room, tried again at each look until it works."""
+        if told == self.told and self.written:
+            return
+        self.told = told
+        try:
+            write(self.settings.state_dir, told)
+            self.written = True
+        except StateError as error:
+            if self.written:
+                log.error("%s", error)
+            self.written = False
+
+    def _stop(self, _number: int, _frame: FrameType | None) -> None:
+        self.stopping.set()
+
+
+def require_usable(addresses: tuple[Address, ...]) -> None:
+    """Raises ConfigError that names every address which apprise does not know, and shows none."""
+    wrong = unusable(addresses)
+    if wrong:
+        names = "".join(f"\n  - {address.name}: it is no address that apprise knows" for address in wrong)
+        raise ConfigError(
+            f"The settings do not work:{names}",
+            "compare it with https://appriseit.com/services/ (the address is not shown here: it is a secret)",
+        )
+
+
+def read(state_dir: Path, now: datetime) -> Told:
+    """What was told so far; nothing yet where that cannot be read."""
+    content = read_json(state_dir / ALERTS_FILE)
+    try:
+        return Told(
+            watching_since=datetime.fromisoformat(content["watching_since"]).isoformat(timespec="seconds"),
+            opened=tuple(Open(Wrong(**one["wrong"]), one["told_at"]) for one in content["opened"]),
+            waiting=tuple(Waiting(Message(**one["message"]), tuple(one["left"])) for one in content["waiting"]),
+            failing=tuple((str(name), str(reason)) for name, reason in content["failing"]),
+        )
+    except (KeyError, TypeError, ValueError):
+        return Told(now.isoformat(timespec="seconds"))
+
+
+def write(state_dir: Path, told: Told) -> None:
+    """Raises StateError."""
+    content: dict[str, Any] = asdict(told)
+    write_atomically(state_dir / ALERTS_FILE, json.dumps(content, indent=1))
+
+
+def _free(folder: Path) -> int | None:
+    try:
+        return shutil.disk_usage(folder).free
+    except OSError:
+        return None
