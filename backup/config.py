@@ -14,6 +14,14 @@ from mirror.retention import Rule, parse_rules
 from mirror.settings import Duration, Settings, parse_duration
 
 
+def _duration_or_none(text: Any) -> timedelta:
+    """A duration, or 0 without a unit."""
+    return timedelta() if str(text).strip() == "0" else parse_duration(text)
+
+
+DurationOrNone = Annotated[timedelta, BeforeValidator(_duration_or_none)]
+
+
 def _share(value: Any) -> Any:
     """`50%` as 0.5; `off` as None."""
     if value is None or isinstance(value, float):
@@ -63,10 +71,13 @@ class BackupSettings(Settings):
         "LOG_",
         "ALERT_",
         "HEARTBEAT_",
+        "MIN_INTERVAL",
     )
 
     json_glob: Annotated[GitIgnoreSpec, BeforeValidator(_patterns), InstanceOf[GitIgnoreSpec]] = _patterns(_JSON_GLOB)
     backup_every: Duration = timedelta(hours=6)
+    backup_on_change: bool = True
+    min_interval: DurationOrNone = timedelta(seconds=1)
     drill_every: Annotated[timedelta | None, BeforeValidator(_duration_or_off)] = timedelta(days=1)
     drill_budget: Annotated[ByteSize | None, BeforeValidator(_size_or_off)] = ByteSize(1_000_000_000)
     guard_shrink: Annotated[float | None, BeforeValidator(_share)] = 0.5

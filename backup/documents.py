@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -25,6 +26,21 @@ class Document:
     unqueryable: str | None  # why jsonb would not hold all of it
     mode: int
     mtime_ns: int
+
+
+# A clock of file systems ticks this often at least: two writes within it can leave the same time.
+_TICK_SECONDS = 0.05
+
+
+def signature(path: Path) -> str:
+    """One line of text that is equal as long as the file was not written to, or given other permissions."""
+    try:
+        stat = path.stat()
+    except OSError as error:
+        return f"errno {error.errno}"
+    now = time.time_ns()
+    settled = "" if now - stat.st_mtime_ns > _TICK_SECONDS * 1e9 else f",at {now}"
+    return f"{stat.st_ino},{stat.st_size},{stat.st_mtime_ns},{stat.st_ctime_ns},{stat.st_mode}{settled}"
 
 
 def read(folder: Path, file: str, patience: float = HALF_WRITTEN_SECONDS) -> Document:

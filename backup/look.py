@@ -47,6 +47,7 @@ class Work:
     shadows: Shadows
     accepted: frozenset[str]
     open: ExitStack
+    read_documents: dict[str, tuple[str, str, int]]  # see Session.documents
     databases: list[DatabaseChange] = field(default_factory=list)
     documents: list[DocumentChange] = field(default_factory=list)
     removed: list[CatalogDatabase] = field(default_factory=list)
@@ -195,11 +196,15 @@ def _look_at_documents(work: Work, files: tuple[str, ...]) -> None:
     known_documents = {document.file: document for document in (work.state.documents if work.state else ())}
     for file in files:
         known = known_documents.pop(file, None)
+        seen = documents.signature(work.settings.json_dir / file)
+        if known and not work.full and work.read_documents.get(file) == (seen, known.sha256, known.mode):
+            continue
         try:
             document = documents.read(work.settings.json_dir, file)
         except SourceError as error:
             work.refusals.append(Refusal(file, error))
             continue
+        work.read_documents[file] = (seen, document.sha256, document.mode)
         if known is None or (known.sha256, known.mode) != (document.sha256, document.mode):
             work.documents.append(DocumentChange(file, known, document))
     for file, known in known_documents.items():

@@ -86,7 +86,7 @@ def read(state_dir: Path) -> Outcome:
 
 def write(state_dir: Path, outcome: Outcome) -> None:
     """Raises StateError."""
-    write_atomically(state_dir / STATUS_FILE, json.dumps(asdict(outcome), indent=1))
+    write_atomically(state_dir / STATUS_FILE, json.dumps(asdict(outcome), indent=1), durable=False)
 
 
 def succeeded(before: Outcome, report: Report) -> Outcome:
@@ -110,8 +110,8 @@ def failed(before: Outcome, error: SidemirrorError, at: datetime, stopped: bool)
     return replace(before, tried_at=_iso(at), stopped=stopped, troubles=_troubles(before, [("run", error)]))
 
 
-def tell(report: Report, size_limit: int) -> None:
-    """The log's lines of a run. `size_limit`: bytes that the target may have."""
+def tell(report: Report, size_limit: int, runs: int = 1) -> None:
+    """The log's lines of a run, or of several that `report` sums up. `size_limit`: bytes that the target may have."""
     if report.target_bytes > SIZE_WARNING_SHARE * size_limit:
         log.warning(
             "The target holds %d MB, %d %% of TARGET_SIZE_LIMIT; at Supabase it turns read-only at the limit. "
@@ -129,7 +129,7 @@ def tell(report: Report, size_limit: int) -> None:
         log.warning("Partial sync: %s; %d refused, see above", what, len(report.refusals))
         return
     log.info(
-        "Last Sync: %s %s, %d rows upserted, %d deleted, %d documents, %d bytes sent, %.2f s",
+        "Last Sync: %s %s, %d rows upserted, %d deleted, %d documents, %d bytes sent, %.2f s%s",
         report.looked_at.strftime("%Y-%m-%dT%H:%M:%SZ"),
         what,
         counts.upserted,
@@ -137,6 +137,7 @@ def tell(report: Report, size_limit: int) -> None:
         counts.documents,
         counts.bytes_sent,
         report.seconds,
+        f" in {runs} runs" if runs > 1 else "",
     )
 
 

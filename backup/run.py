@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import time
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -18,6 +18,7 @@ from backup.apply import RunIdentity, apply
 from backup.changes import Counts, Refusal
 from backup.config import BackupSettings
 from backup.look import SIGNATURES, Work, look
+from backup.session import Session, see
 from backup.shadows import Shadows
 from backup.state import installation, read_json, run_lock, write_atomically
 from backup.thin import thin
@@ -25,7 +26,6 @@ from backup.view.remember import remember
 from mirror import catalog, holder
 from mirror.catalog import State
 from mirror.catalog_install import VERSION, install
-from mirror.target import connected
 
 log = logging.getLogger(__name__)
 
@@ -45,15 +45,19 @@ class Report:
     target_bytes: int  # pg_database_size before the run; 0 before the first
 
 
-def run(settings: BackupSettings, kind: str, token: UUID | None = None) -> Report:
-    """One pass over the source. `kind`: "run" skips databases that were not written to, "full" looks at all of them.
-    `token`: the run's own id; made here when none is given.
+def run(settings: BackupSettings, kind: str, token: UUID | None = None, session: Session | None = None) -> Report:
+    """One pass over the source. `kind`: "run" and "change" skip databases that were not written to, "full" looks at all.
+    `token`: the run's own id; made here when none is given. `session`: what the process keeps from run to run.
 
     A database or document that cannot be mirrored is a refusal in the report, and the others go on. Raises
     RunInProgress, StateError, SourceMissing (a whole folder), SourceUnreadable and every TargetError.
     """
+    if session is None:
+        with closing(Session()) as its_own:
+            return run(settings, kind, token, its_own)
     began = time.monotonic()
-    with run_lock(settings.state_dir), connected(settings) as connection, ExitStack() as stack:
+    seen, session.seen = see(settings), None
+    with run_lock(settings.state_dir), session.connection.connected(settings) as connection, ExitStack() as stack:
         looked_at = datetime.now(UTC)
         identity = RunIdentity(
             settings.source_name, installation(settings.state_dir), token or uuid4(), kind, looked_at
@@ -61,7 +65,7 @@ def run(settings: BackupSettings, kind: str, token: UUID | None = None) -> Repor
         files = source.find(settings.sqlite_dir, settings.json_dir, settings.json_glob)
         state = _known_state(connection, identity)
         shadows, accepted = Shadows(settings.state_dir), _accepted(settings.state_dir)
-        work = Work(settings, identity, connection, state, shadows, accepted, stack)
+        work = Work(settings, identity, connection, state, shadows, accepted, stack, session.documents)
         look(work, files)
         counts = _send(work)
         work.committed = True
@@ -69,6 +73,7 @@ def run(settings: BackupSettings, kind: str, token: UUID | None = None) -> Repor
         if work.full:
             thin(connection, settings.source_name, settings.retention, looked_at)
         remember(work, counts, time.monotonic() - began)
+    session.seen = seen
     return _report(work, counts, looked_at, time.monotonic() - began)
 
 
@@ -127,7 +132,7 @@ def _remember(work: Work, files: tuple[str, ...]) -> None:
         token = UUID(pending.path.stem)
         work.shadows.keep_only(pending.file, token)
         remembered[pending.file] = [pending.signature, str(token)]
-    write_atomically(folder / SIGNATURES, json.dumps(remembered))
+    write_atomically(folder / SIGNATURES, json.dumps(remembered), durable=False)
     if work.accepted:
         (folder / "accepted.json").unlink(missing_ok=True)
 

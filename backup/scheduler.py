@@ -1,8 +1,9 @@
-"""When runs and drills happen: at start, every BACKUP_EVERY, and again with growing pauses while something is in the way."""
+"""When runs and drills happen: at start, on change, every BACKUP_EVERY, and again with growing pauses after a failure."""
 
 from __future__ import annotations
 
 import logging
+import os
 import signal
 import threading
 from collections.abc import Callable
@@ -15,9 +16,12 @@ from backup.agenda import Agenda, jittered, left_of
 from backup.config import BackupSettings
 from backup.drill import DrillStopped
 from backup.heartbeat import Heartbeat
+from backup.on_change import OnChange
 from backup.outcome import Outcome
 from backup.remember import remember
-from backup.run import run
+from backup.run import Report, run
+from backup.session import Session
+from backup.tell import Teller
 from mirror.errors import ConfigError, NoBackup, RunInProgress, SidemirrorError, TargetLogin, TargetUnreachable
 from mirror.log_line import of_run
 
@@ -42,16 +46,27 @@ class Scheduler:
         self.pause = FIRST_PAUSE
         self.given_up: Outcome | None = None
         self.heartbeat = Heartbeat(lambda: self.settings.heartbeat_url.get_secret_value())
+        self.session = Session()
+        self.teller = Teller()
+        self.wake = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
+        self.changes: OnChange | None = None
 
     def serve(self) -> None:
         """The sidecar's main loop; returns after SIGTERM or SIGINT."""
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._stop)
         self._begin()
-        while not self.stopping.wait(_POLL_SECONDS):
+        while not self.stopping.is_set():
+            look = self._wait(_POLL_SECONDS)
+            if self.stopping.is_set():
+                break
+            self.session.connection.close_if_idle()
+            self.teller.catch_up(self.settings.target_size_limit)
             if self.given_up is None:
                 self._look_at_the_clock()
                 self._do_what_is_due()
+                if look:
+                    self._run_if_written_to()
             elif self._changed(self.given_up):
                 log.info("The settings or the target have changed: going on")
                 self._begin()
@@ -72,7 +87,7 @@ class Scheduler:
             self.agenda.put("full", jittered(self.settings.backup_every))
         try:
             self.heartbeat.began()
-            report = run(self.settings, kind, token)
+            report = run(self.settings, kind, token, self.session)
         except RunInProgress:
             log.info("A run is in progress already; the next try is in %d s", FIRST_PAUSE.total_seconds())
             self._retry(kind, FIRST_PAUSE)
@@ -82,14 +97,8 @@ class Scheduler:
             log.exception("An error that should not happen; please report it")
             self._failed(before, SidemirrorError(f"an unexpected {type(error).__name__}", "see the log"), at, kind)
         else:
-            outcome.tell(report, self.settings.target_size_limit)
-            self.agenda.drop(_RETRY + "run")
-            if kind == "full":
-                self.agenda.drop(_RETRY + "full")
-            if report.refusals:
-                self._try_again(kind)
-            else:
-                self.pause = FIRST_PAUSE
+            self.teller.tell(report, self.settings.target_size_limit)
+            self._plan_after(report)
             result = outcome.succeeded(before, report)
             self.heartbeat.ended(equal=not result.troubles)
             self._remember(before, result)
@@ -135,6 +144,7 @@ class Scheduler:
         left = left_of(every, outcome.read(self.settings.state_dir).full_at, datetime.now(UTC))
         self.agenda.put("full", jittered(left))
         self._plan_drill()
+        self._watch()
         self.job("run" if left else "full")
 
     def _do_what_is_due(self) -> None:
@@ -150,6 +160,40 @@ class Scheduler:
         if step:
             log.warning("The clock was set %s by %d s", "forward" if step > 0 else "back", abs(step))
             self.agenda.put("run", timedelta(0))
+
+    def _plan_after(self, report: Report) -> None:
+        """What was refused is tried again; in between it is met by runs by change, which do not put that off."""
+        if report.refusals and report.kind == "change":
+            if self.agenda.date_of(_RETRY + "run", _RETRY + "full") is None:
+                self._try_again("run")
+            return
+        self.agenda.drop(_RETRY + "run")
+        if report.kind == "full":
+            self.agenda.drop(_RETRY + "full")
+        if report.refusals:
+            self._try_again(report.kind)
+        else:
+            self.pause = FIRST_PAUSE
+
+    def _watch(self) -> None:
+        if self.changes is not None:
+            self.changes.close()
+        folders = (self.settings.sqlite_dir, self.settings.json_dir)
+        interval = self.settings.min_interval.total_seconds()
+        self.changes = OnChange(folders, interval, self.wake) if self.settings.backup_on_change else None
+
+    def _wait(self, seconds: float) -> bool:
+        """At most so long, and not after a signal. True: the source is to be looked at."""
+        if self.changes is not None:
+            return self.changes.wait(seconds)
+        self.stopping.wait(seconds)
+        return False
+
+    def _run_if_written_to(self) -> None:
+        """While a failed run waits to be tried again, that try is the next run."""
+        if self.changes is not None and self.session.written_to(self.settings):
+            self.changes.found()
+            self.job(kind="change")
 
     def _failed(self, before: Outcome, error: SidemirrorError, at: datetime, kind: str) -> None:
         log.error("%s", error)
@@ -200,3 +244,4 @@ class Scheduler:
 
     def _stop(self, _number: int, _frame: FrameType | None) -> None:
         self.stopping.set()
+        os.eventfd_write(self.wake, 1)

@@ -15,15 +15,19 @@ from mirror.errors import StateError
 from mirror.locking import only_one
 
 
-def write_atomically(path: Path, text: str) -> None:
-    """Replaces the file by a durable new one, or leaves it as it was. Raises StateError."""
+def write_atomically(path: Path, text: str, durable: bool = True) -> None:
+    """Replaces the file by a new one, or leaves it as it was. Raises StateError.
+
+    `durable`: before it returns. What may be lost in a power cut need not wait for the disk, nor make the bot wait for it.
+    """
     try:
         descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
         try:
             with os.fdopen(descriptor, "w", encoding="utf-8") as file:
                 file.write(text)
                 file.flush()
-                os.fsync(file.fileno())
+                if durable:
+                    os.fsync(file.fileno())
             Path(name).replace(path)
         except BaseException:
             Path(name).unlink(missing_ok=True)

@@ -21,6 +21,8 @@ _LINE = re.compile(r"#?([A-Z][A-Z_]*)=(.*)")
 # What each is, where the class does not say it in a person's words.
 _TYPES = {
     "BACKUP_EVERY": "duration: s, m, h, d, w",
+    "BACKUP_ON_CHANGE": "on or off",
+    "MIN_INTERVAL": "duration, or 0",
     "RETENTION": "rules: name:duration",
     "GUARD_SHRINK": "percent, or off",
     "DRILL_EVERY": "duration, or off",

@@ -147,26 +147,32 @@ _BY_WORDS: tuple[tuple[tuple[str, ...], type[TargetError], str, str], ...] = (
 def connected(settings: Settings) -> Iterator[Connection]:
     """A connection in autocommit mode, closed at the end; every driver error leaves as a TargetError."""
     with translated(settings):
-        connection = psycopg2.connect(
-            host=settings.supabase_db_host,
-            port=settings.supabase_db_port,
-            dbname=settings.supabase_db_name,
-            user=settings.supabase_db_user,
-            password=settings.supabase_db_password.get_secret_value(),
-            sslmode=settings.supabase_db_sslmode,
-            sslrootcert=str(settings.supabase_db_sslrootcert or ""),
-            connect_timeout=CONNECT_SECONDS,
-            application_name="sidemirror",
-            keepalives_idle=30,
-            keepalives_interval=10,
-            keepalives_count=6,
-            tcp_user_timeout=90_000,
-        )
+        connection = connect(settings)
         try:
-            connection.autocommit = True
             yield connection
         finally:
             connection.close()
+
+
+def connect(settings: Settings) -> Connection:
+    """A connection in autocommit mode. Raises the driver's errors: only called inside `translated`."""
+    connection = psycopg2.connect(
+        host=settings.supabase_db_host,
+        port=settings.supabase_db_port,
+        dbname=settings.supabase_db_name,
+        user=settings.supabase_db_user,
+        password=settings.supabase_db_password.get_secret_value(),
+        sslmode=settings.supabase_db_sslmode,
+        sslrootcert=str(settings.supabase_db_sslrootcert or ""),
+        connect_timeout=CONNECT_SECONDS,
+        application_name="sidemirror",
+        keepalives_idle=30,
+        keepalives_interval=10,
+        keepalives_count=6,
+        tcp_user_timeout=90_000,
+    )
+    connection.autocommit = True
+    return connection
 
 
 @contextmanager

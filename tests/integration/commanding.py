@@ -41,8 +41,11 @@ def log(source: Source) -> str:
 
 @contextmanager
 def scheduled(source: Source, **environ: str | None) -> Iterator[subprocess.Popen[bytes]]:
-    """`python -m backup schedule`, killed at the end if it still runs. What it says is in `log`."""
-    variables = source.process_environ | environ
+    """`python -m backup schedule`, killed at the end if it still runs. What it says is in `log`.
+
+    It runs by the clock only, unless BACKUP_ON_CHANGE is given.
+    """
+    variables = source.process_environ | {"BACKUP_ON_CHANGE": "off"} | environ
     with (source.folder / "stdout").open("ab") as stdout:
         process = subprocess.Popen(
             source.command("schedule"),

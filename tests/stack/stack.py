@@ -60,6 +60,7 @@ class Stack:
             "STAND_IN_POOLER_PORT": "0",
             # The tests say when a run happens, apart from the one at the sidecar's start.
             "BACKUP_EVERY": "6h",
+            "BACKUP_ON_CHANGE": "off",
             "BOT_TRAFFIC": "20",
         }
         self.env |= {

@@ -1,0 +1,40 @@
+"""What one process keeps between its runs, so that a small run is cheap. All of it can be dropped at any time."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from backup import documents, source
+from backup.config import BackupSettings
+from backup.kept import KeptConnection
+from backup.signature import signature
+from mirror.errors import SourceError
+
+Seen = dict[tuple[str, str], str]  # signature of each file, by kind and name
+
+
+@dataclass
+class Session:
+    """`seen`: the source as the last run that came through found it; None after one that did not."""
+
+    connection: KeptConnection = field(default_factory=KeptConnection)
+    seen: Seen | None = None
+    documents: dict[str, tuple[str, str, int]] = field(default_factory=dict)  # signature, SHA-256 and mode as last read
+
+    def close(self) -> None:
+        self.connection.close()
+
+    def written_to(self, settings: BackupSettings) -> bool:
+        """Whether the source is another than the last run saw. Only file times and headers are looked at."""
+        return self.seen is not None and self.seen != see(settings)
+
+
+def see(settings: BackupSettings) -> Seen | None:
+    """What tells one state of the source's files from another; None where a folder cannot be looked into."""
+    try:
+        files = source.find(settings.sqlite_dir, settings.json_dir, settings.json_glob)
+    except SourceError:
+        return None
+    seen = {("database", file): signature(settings.sqlite_dir / file) for file in files.databases}
+    seen |= {("document", file): documents.signature(settings.json_dir / file) for file in files.documents}
+    return seen | {("unnameable", file): "" for file in files.unnameable}
