@@ -18,6 +18,7 @@ def control_application(api: Api) -> web.Application:
     app.router.add_post("/pay", _pay)
     app.router.add_post("/paid", _paid)
     app.router.add_post("/faults", _faults)
+    app.router.add_post("/forget", _forget)
     app.router.add_get("/state", _state)
     return app
 
@@ -67,6 +68,15 @@ async def _faults(request: web.Request) -> web.Response:
         faults.coming.clear()
     else:
         faults.add(given)
+    return web.json_response({})
+
+
+async def _forget(request: web.Request) -> web.Response:
+    """Messages, payments, calls and faults so far are no more; who is connected stays so."""
+    api = request.app[API]
+    for each in (api.world.messages, api.world.charges, api.world.checkouts, api.world.presses, api.calls):
+        each.clear()
+    api.faults.coming.clear()
     return web.json_response({})
 
 

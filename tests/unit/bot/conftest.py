@@ -9,12 +9,14 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import dataclass, field
+from itertools import count
 from pathlib import Path
 from typing import Any
 
 import pytest
-from fix_telegram import DEADLINE, TOKEN, Telegram, wait_until
+from fix_telegram import ADA, BOB, DEADLINE, GROUP, OTHER_GROUP, TOKEN, Telegram, wait_until
 
+NUMBERS = count(1)
 SERVICE = Path(__file__).resolve().parents[3] / "services" / "bot"
 
 
@@ -26,6 +28,7 @@ class BotProcess:
     telegram: Telegram
     running: list[subprocess.Popen[str]] = field(default_factory=list)
     logs: dict[int, Path] = field(default_factory=dict)
+    read: dict[int, int] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         for folder in (self.sqlite_dir, self.json_dir, self.tmp):
@@ -72,8 +75,8 @@ class BotProcess:
         return process
 
     def log(self, process: subprocess.Popen[str]) -> str:
-        """What it has said on stdout so far."""
-        return self.logs[process.pid].read_text()
+        """What it has said on stdout so far, in this test."""
+        return self.logs[process.pid].read_text()[self.read.get(process.pid, 0) :]
 
     def stop(self, process: subprocess.Popen[str]) -> tuple[int, str, str]:
         """Exit code, stdout and stderr after SIGTERM."""
@@ -83,10 +86,37 @@ class BotProcess:
 
     def started(self, **more: str) -> subprocess.Popen[str]:
         """A bot that has given its first sign of life."""
+        (self.tmp / "bot.heartbeat").unlink(missing_ok=True)  # of one that was killed
         process = self.start(**more)
-        wait_until(lambda: self.health()[0] == 0 or process.poll() is not None)
+        wait_until(lambda: (self.tmp / "bot.heartbeat").exists() or process.poll() is not None)
         assert process.poll() is None, process.communicate()
         return process
+
+    @property
+    def lives(self) -> bool:
+        return bool(self.running) and self.running[-1].poll() is None
+
+    def begin_anew(self) -> None:
+        """The bot lives, and nothing has happened yet: its tables are empty, its log is read, Telegram has forgotten all."""
+        if not self.lives:
+            self.started()
+            wait_until(lambda: self.telegram.calls("getUpdates"))
+        self.telegram.settled()
+        self.telegram.forget()
+        for path in self.sqlite_dir.glob("*.db"):
+            with closing(sqlite3.connect(path, timeout=5)) as connection, connection:
+                for (name,) in connection.execute("SELECT name FROM sqlite_schema WHERE type = 'table'").fetchall():
+                    if not name.startswith("sqlite_"):
+                        connection.execute(f"DELETE FROM {name}")
+        process = self.running[-1]
+        self.read[process.pid] = len(self.logs[process.pid].read_text())
+
+    def end(self) -> None:
+        for process in self.running:
+            process.kill()
+            process.wait()
+            if process.stderr:
+                process.stderr.close()
 
     def run(self, *arguments: str, **more: str) -> tuple[int, str, str]:
         """Exit code, stdout and stderr of a run that ends by itself."""
@@ -112,13 +142,48 @@ class BotProcess:
             return connection.execute(sql).fetchall()
 
 
-@pytest.fixture
-def telegram(tmp_path: Path) -> Iterator[Telegram]:
-    """A silent one: the test says what people do."""
-    telegram = Telegram(tmp_path)
+@pytest.fixture(autouse=True)
+def strangers() -> None:
+    """People and groups that no bot has met before: what it remembers of others does not touch them."""
+    for person in (ADA, BOB):
+        person["id"] = 5_000_000_000 + next(NUMBERS)
+    for group in (GROUP, OTHER_GROUP):
+        group["id"] = -1_001_000_000_000 - next(NUMBERS)
+
+
+def _place(root: Path) -> Iterator[BotProcess]:
+    """With a silent Telegram: the test says what people do."""
+    telegram = Telegram(root)
     telegram.start()
-    yield telegram
+    place = BotProcess(root, telegram)
+    yield place
+    place.end()
     telegram.destroy()
+
+
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[BotProcess]:
+    """The bot of all tests of a module that do not need a life of their own."""
+    yield from _place(tmp_path_factory.mktemp("shared"))
+
+
+@pytest.fixture
+def bot(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[BotProcess]:
+    """The module's bot, alive and as if it had just been started; for a test that is `alone` a place without one."""
+    if "alone" in request.keywords:
+        yield from _place(tmp_path)
+    else:
+        place: BotProcess = request.getfixturevalue("shared")
+        place.begin_anew()
+        yield place
+
+
+@pytest.fixture
+def chat(bot: BotProcess) -> Telegram:
+    """The stand-in with a bot that is connected to it."""
+    if not bot.lives:
+        bot.started()
+    return bot.telegram
 
 
 @pytest.fixture
@@ -130,17 +195,6 @@ def busy(bot: BotProcess) -> Callable[[float], None]:
         bot.telegram.start(traffic)
 
     return start
-
-
-@pytest.fixture
-def bot(tmp_path: Path, telegram: Telegram) -> Iterator[BotProcess]:
-    place = BotProcess(tmp_path, telegram)
-    yield place
-    for process in place.running:
-        process.kill()
-        process.wait()
-        if process.stderr:
-            process.stderr.close()
 
 
 @pytest.fixture(name="wait_until")

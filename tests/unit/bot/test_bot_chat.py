@@ -9,14 +9,9 @@ import pytest
 from bot.rules import DAY
 from fix_telegram import ADA, BOB, GROUP, OTHER_GROUP
 
-PRIVATE = {"id": ADA["id"], "type": "private", "first_name": "Ada"}
 
-
-@pytest.fixture
-def chat(bot):
-    """The stand-in with a bot that is connected to it."""
-    bot.started()
-    return bot.telegram
+def private():
+    return {"id": ADA["id"], "type": "private", "first_name": "Ada"}
 
 
 def rows(bot, table, database="premium_system.db"):
@@ -42,7 +37,7 @@ def bought(chat, person=ADA, group=GROUP):
 
 
 def test_start_help_and_the_menu(chat):
-    assert bare(chat.answer_to(chat.say("/start", chat=PRIVATE))["text"]).startswith("Hello Ada!")
+    assert bare(chat.answer_to(chat.say("/start", chat=private()))["text"]).startswith("Hello Ada!")
     assert "/gift NAME" in chat.answer_to(chat.say("/help"))["text"]
     assert "gift" in [each["command"] for each in chat.state()["commands"]]
 
@@ -154,9 +149,10 @@ def test_a_refund_of_an_unknown_group_is_refused_and_leaves_nothing(bot, chat):
 
 
 def test_premium_refund_and_links_are_for_groups(chat):
-    assert "in the group" in chat.answer_to(chat.say("/premium", chat=PRIVATE))["text"]
+    assert "in the group" in chat.answer_to(chat.say("/premium", chat=private()))["text"]
 
 
+@pytest.mark.alone
 def test_preferences_are_kept_across_a_restart(bot, chat):
     assert chat.answer_to(chat.say("/language de"))["text"] == "Ich spreche jetzt Deutsch mit dir."
     assert "Käse" in chat.answer_to(chat.say("/favourite Käse 🧀"))["text"]
@@ -173,6 +169,7 @@ def test_the_language_of_a_persons_telegram_is_the_default(chat):
     assert chat.answer_to(chat.say("/help", karla))["text"].startswith("/gift NAME: ein Geschenk")
 
 
+@pytest.mark.alone
 def test_stats_tell_what_was_done(bot, chat):
     chat.answer_to(chat.say("/gift Star"))
     bought(chat)

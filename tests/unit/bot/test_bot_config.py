@@ -120,6 +120,7 @@ def test_a_folder_that_cannot_be_reached_is_refused_and_not_taken_for_missing(op
     (open_folder / "closed").chmod(0o700)
 
 
+@pytest.mark.alone
 def test_the_process_ends_with_code_2_and_creates_nothing(bot):
     code, out, err = bot.run(SQLITE_DIR=str(bot.root / "absent"), BOT_TOKEN="many")
     assert (code, out) == (2, "")

@@ -10,6 +10,11 @@ import time
 from contextlib import closing
 from functools import partial
 
+import pytest
+from fix_telegram import DEADLINE
+
+pytestmark = pytest.mark.alone
+
 DATABASES = {
     "premium_system.db": (
         "premium_subscriptions", "payment_history", "refunds", "refunded_groups", "pending_payments",
@@ -78,7 +83,7 @@ def test_sigterm_in_the_middle_of_the_start_ends_with_0_too(bot):
         process = bot.start()
         time.sleep(delay)
         process.terminate()
-        _, err = process.communicate(timeout=20)
+        _, err = process.communicate(timeout=DEADLINE)
         # Before Python runs the first line of the bot, the signal's default ends the process.
         assert process.returncode in (0, -signal.SIGTERM), err
         assert err == ""
@@ -153,7 +158,7 @@ def test_health_is_unwell_when_a_database_does_not_answer(bot):
 def test_a_database_that_is_taken_away_ends_the_bot_instead_of_writing_into_nothing(bot):
     process = bot.started()
     (bot.sqlite_dir / "premium_system.db").rename(bot.root / "away.db")
-    _, err = process.communicate(timeout=20)
+    _, err = process.communicate(timeout=DEADLINE)
     assert process.returncode == 1
     assert "premium_system.db was removed or replaced" in err
     assert "Traceback" not in err

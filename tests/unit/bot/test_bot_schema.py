@@ -176,6 +176,7 @@ def test_a_file_that_was_replaced_under_the_bot_is_noticed(tmp_path):
             file.check()
 
 
+@pytest.mark.alone
 def test_a_group_reader_gets_the_mode_of_the_umask_on_every_file(bot):
     process = bot.started()
     modes = {path.name: stat.S_IMODE(path.stat().st_mode) for path in bot.sqlite_dir.iterdir()}

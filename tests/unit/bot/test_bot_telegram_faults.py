@@ -6,19 +6,14 @@ import re
 import time
 
 import pytest
-from fix_telegram import ADA, BOB, GROUP, OTHER_GROUP, wait_until
-
-
-@pytest.fixture
-def chat(bot):
-    bot.started()
-    return bot.telegram
+from fix_telegram import ADA, BOB, DEADLINE, GROUP, OTHER_GROUP, wait_until
 
 
 def log(bot):
     return bot.log(bot.running[-1])
 
 
+@pytest.mark.alone
 @pytest.mark.parametrize("way", ["BOT_TOKEN", "BOT_TOKEN_FILE"])
 def test_a_wrong_token_ends_the_bot_with_code_3_and_is_not_shown(bot, way):
     (bot.root / "token").write_text("123456:wrong-secret\n")
@@ -29,15 +24,17 @@ def test_a_wrong_token_ends_the_bot_with_code_3_and_is_not_shown(bot, way):
     assert "wrong-secret" not in out + err
 
 
+@pytest.mark.alone
 def test_a_token_that_is_revoked_later_ends_the_bot_too(bot, chat):
     chat.fault(method="getUpdates", status=401, description="Unauthorized")
     chat.say("/help")  # ends the question that is open
     process = bot.running[-1]
-    _, err = process.communicate(timeout=20)
+    _, err = process.communicate(timeout=DEADLINE)
     assert process.returncode == 3
     assert "refuses the bot's token" in err
 
 
+@pytest.mark.alone
 def test_a_telegram_that_is_away_at_the_start_is_waited_for(bot):
     bot.telegram.stop()
     process = bot.start()
@@ -51,6 +48,7 @@ def test_a_telegram_that_is_away_at_the_start_is_waited_for(bot):
     assert "1:stand-in" not in bot.log(process)
 
 
+@pytest.mark.alone
 def test_a_telegram_that_goes_away_is_told_once_and_waited_for(bot, chat):
     chat.stop()
     wait_until(lambda: "asking Telegram for updates failed" in log(bot))
@@ -61,6 +59,7 @@ def test_a_telegram_that_goes_away_is_told_once_and_waited_for(bot, chat):
     assert bot.health()[0] == 0
 
 
+@pytest.mark.alone
 def test_the_bot_stops_at_once_while_telegram_is_away(bot, chat):
     chat.stop()
     wait_until(lambda: "asking Telegram for updates failed" in log(bot))
@@ -79,6 +78,7 @@ def test_a_retry_after_is_waited_out_and_the_answer_still_comes(bot, chat):
     assert "Telegram asks for a pause of 2 s before sendMessage" in log(bot)
 
 
+@pytest.mark.alone
 def test_a_retry_after_in_one_chat_does_not_hold_up_another_in_the_same_batch(bot, chat):
     process = bot.running[-1]
     bot.stop(process)
@@ -143,6 +143,7 @@ def test_a_message_that_is_gone_already_is_deleted_all_the_same(bot, chat):
     assert bot.query("user_requests.db", "SELECT * FROM message_owners") == []
 
 
+@pytest.mark.alone
 def test_a_refund_that_telegram_cannot_pay_yet_is_granted_kept_and_paid_later(bot, chat):
     chat.pay(chat.answer_to(chat.say("/premium")))
     chat.settled()
@@ -161,6 +162,7 @@ def test_a_refund_that_telegram_cannot_pay_yet_is_granted_kept_and_paid_later(bo
     assert [each["refunded"] for each in chat.state()["charges"].values()] == [True]
 
 
+@pytest.mark.alone
 def test_what_was_written_while_the_bot_was_away_is_answered_when_it_is_back(bot, chat):
     bot.stop(bot.running[-1])
     waiting = [chat.say(f"/gift number {number}") for number in range(10)]
@@ -169,6 +171,7 @@ def test_what_was_written_while_the_bot_was_away_is_answered_when_it_is_back(bot
     assert len(chat.said()) == 10
 
 
+@pytest.mark.alone
 def test_a_stop_in_the_middle_of_a_batch_finishes_it_and_confirms_what_was_handled(bot, chat):
     bot.stop(bot.running[-1])
     for number in range(10):
@@ -185,6 +188,7 @@ def test_a_stop_in_the_middle_of_a_batch_finishes_it_and_confirms_what_was_handl
     assert len(chat.said()) == 11
 
 
+@pytest.mark.alone
 def test_a_kill_in_the_middle_of_a_batch_loses_no_update(bot, chat):
     bot.stop(bot.running[-1])
     sent = [chat.say("/language de", ADA | {"id": number}) for number in range(11, 16)]
