@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from uuid import UUID
 
 from mirror.catalog import CatalogDatabase, CatalogDocument, State
 from mirror.errors import NoBackup
@@ -58,6 +59,12 @@ class Plan:
         """Every SQLite file that changes."""
         databases = tuple(step.destination for step in self.databases)
         return databases + tuple(step.destination for step in self.tables)
+
+    @property
+    def tokens(self) -> dict[str, UUID]:
+        """Of every database that changes: the run that changed its mirror last."""
+        databases = {step.database.file: step.database.token for step in self.databases}
+        return databases | {step.database.file: step.database.token for step in self.tables}
 
     def lines(self) -> list[str]:
         """The plan as a person reads it."""

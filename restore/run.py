@@ -90,9 +90,7 @@ def _restore(
             with all_put(parts, request.allow_violations) as commit:
                 # Before the files are there: from now on, no other installation can write a mirror that they differ from.
                 holder.take(connection, settings.source_name, installation)
-                tokens = {step.database.file: step.database.token for step in found.databases}
-                tokens |= {step.database.file: step.database.token for step in found.tables}
-                restored.note(settings.sqlite_dir, found.run, tokens)
+                restored.note(settings.sqlite_dir, found.run, found.tokens)
                 commit()
             for part in parts:
                 part.scratch.unlink()
