@@ -15,10 +15,14 @@ from mirror import settings
 from mirror.errors import Cancelled, ConfigError, SidemirrorError
 from mirror.log_line import formatter
 from restore.config import RestoreSettings
+from restore.dry_run import DryRun, dry_run
 from restore.if_empty import restore_if_empty
 from restore.listing import as_lines, restore_points
 from restore.plan import Plan
-from restore.run import Request, Result, restore, restore_into
+from restore.request import Request
+from restore.run import Result, restore, restore_into
+from restore.show_dry_run import as_lines as as_text
+from restore.show_dry_run import to_json
 from restore.undo import undo
 from restore.when import parse_time, show_time
 
@@ -36,8 +40,10 @@ log = logging.getLogger(__name__)
 @click.option(
     "--into", type=click.Path(path_type=Path), help="Write into this folder instead, and change nothing else."
 )
+@click.option("--dry-run", "dry", is_flag=True, help="Show what would change, table by table, and change nothing.")
+@click.option("--examples", type=click.IntRange(min=0), default=0, help="With --dry-run: so many rows of each kind.")
 @click.option("--list", "list_only", is_flag=True, help="Show the restore points and stop.")
-@click.option("--json", "as_json", is_flag=True, help="With --list: for programs.")
+@click.option("--json", "as_json", is_flag=True, help="With --list and --dry-run: for programs.")
 @click.option("--undo", "undo_last", is_flag=True, help="Put back what the last restore replaced.")
 @click.option("--if-empty", is_flag=True, help="Restore only if there is no data here; what the stack does at start.")
 def main(
@@ -47,6 +53,8 @@ def main(
     only: tuple[str, ...],
     allow_violations: bool,
     into: Path | None,
+    dry: bool,
+    examples: int,
     list_only: bool,
     as_json: bool,
     undo_last: bool,
@@ -63,9 +71,14 @@ def main(
     config = settings.load(RestoreSettings)
     if run is not None and at is not None:
         raise ConfigError("both --run and --at are given", "give one of them")
+    if dry and into:
+        raise ConfigError(
+            "both --dry-run and --into are given", "give one of them: --into changes nothing in place either"
+        )
 
     def confirm(plan: Plan) -> None:
-        click.echo(f"Restore point {plan.run} of {config.source_name}, from {config.supabase_db_host}:")
+        made = f" (made {show_time(plan.at)})" if plan.at else ""
+        click.echo(f"Restore point {plan.run} of {plan.source}{made}, from {config.supabase_db_host}:")
         click.echo("\n".join(plan.lines()))
         ask("Restore this?")
 
@@ -91,9 +104,21 @@ def main(
     else:
         now = datetime.now().astimezone()
         request = Request(run, parse_time(at, now) if at else None, only, allow_violations)
+        if dry:
+            show_dry_run(dry_run(config, request, examples), as_json)
+            return
         if request.at:
             click.echo(f"The last restore point at or before {show_time(request.at)}:")
         tell(restore_into(config, request, into, confirm) if into else restore(config, request, confirm), into)
+
+
+def show_dry_run(found: DryRun, as_json: bool) -> None:
+    if as_json:
+        click.echo(json.dumps(to_json(found), ensure_ascii=False, indent=1))
+        return
+    made = f" (made {show_time(found.at)})" if found.at else ""
+    click.echo(f"Restore point {found.run} of {found.source}{made}, beside what is there:")
+    click.echo("\n".join(as_text(found)))
 
 
 def tell(result: Result, into: Path | None) -> None:

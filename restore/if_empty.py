@@ -18,7 +18,8 @@ from restore import swap
 from restore.config import AtStart, RestoreSettings, at_start
 from restore.explain import explained
 from restore.place import finish_interrupted, journal_of
-from restore.run import Request, Result, restore
+from restore.request import Request
+from restore.run import Result, restore
 
 START_WITH_NOTHING = "to start with nothing all the same, set RESTORE_ON_EMPTY=off in .env"
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from uuid import UUID
 
@@ -41,10 +42,12 @@ class DocumentStep:
 
 @dataclass(frozen=True)
 class Plan:
-    """`run` is the restore point; the destinations are where each file will stand."""
+    """`run` is the restore point of `source`, made `at`; the destinations are where each file will stand."""
 
+    source: str
     state: State
     run: int
+    at: datetime | None
     databases: tuple[DatabaseStep, ...]
     documents: tuple[DocumentStep, ...]
     tables: tuple[TablesStep, ...] = ()
@@ -87,7 +90,7 @@ class Plan:
         return [f"  {subject:<{width}}  {what}" for subject, what in lines]
 
 
-def plan(state: State | None, source: str, sqlite_dir: Path, json_dir: Path) -> Plan:
+def plan(state: State | None, source: str, sqlite_dir: Path, json_dir: Path, at: datetime | None = None) -> Plan:
     """The plan for everything that the state has. Raises NoBackup."""
     if state is None or not (state.databases or state.documents):
         raise NoBackup(
@@ -95,8 +98,10 @@ def plan(state: State | None, source: str, sqlite_dir: Path, json_dir: Path) -> 
             "check SOURCE_NAME and SUPABASE_DB_HOST: this is the place that ./sidemirror status shows when it works",
         )
     return Plan(
+        source,
         state,
         state.run,
+        at,
         tuple(DatabaseStep(database, sqlite_dir / database.file) for database in state.databases),
         tuple(DocumentStep(document, json_dir / document.file) for document in state.documents),
     )

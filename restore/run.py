@@ -12,35 +12,24 @@ from uuid import UUID
 
 from psycopg2.extensions import connection as Connection
 
-from mirror import catalog, holder, restored
-from mirror.errors import NoBackup, RestoreError, StateError
+from mirror import holder, restored
+from mirror.errors import RestoreError, StateError
 from mirror.load_rows import Progress, no_progress
 from mirror.part import part_of
 from mirror.settings import Settings
-from mirror.target import connected, reading
+from mirror.target import connected
 from restore import swap
-from restore.choose import apart, only
+from restore.choose import apart
 from restore.config import RestoreSettings
 from restore.explain import explained
 from restore.live import refuse_if_live
 from restore.place import finish_interrupted, journal_of, move, staging
-from restore.plan import DatabaseStep, Plan, plan
+from restore.plan import DatabaseStep, Plan
 from restore.replaced import new_name, prune
-from restore.stage import stage_database, stage_document
+from restore.request import Request, plan_for, stage
 from restore.tables import Part, all_put
-from restore.when import point_at
 
 log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class Request:
-    """What is asked for: the restore point (`run`, or the last one `at` a time; else the last), and what of it."""
-
-    run: int | None = None
-    at: datetime | None = None
-    only: tuple[str, ...] = ()
-    allow_violations: bool = False  # single tables only: rows may refer to rows that are not there
 
 
 @dataclass(frozen=True)
@@ -76,7 +65,7 @@ def _restore(
     progress: Progress,
 ) -> Result:
     with connected(settings) as connection:
-        found = _plan(connection, settings, request, settings.sqlite_dir, settings.json_dir)
+        found = plan_for(connection, settings, request, settings.sqlite_dir, settings.json_dir)
         databases = found.database_files
         refuse_if_live(settings, databases)
         confirm(found)
@@ -84,7 +73,7 @@ def _restore(
         name = new_name(settings, datetime.now(UTC))
         moves = _moves(settings, found, name)
         with staging(settings):
-            _stage(connection, settings, found, {move.destination: Path(move.staged) for move in moves}, progress)
+            stage(connection, found, {move.destination: Path(move.staged) for move in moves}, progress)
             parts = _stage_tables(connection, settings, found, name)
             refuse_if_live(settings, databases)
             with all_put(parts, request.allow_violations) as commit:
@@ -112,7 +101,7 @@ def restore_into(
     Raises RestoreError when a file is there already, and what `restore` raises; then no file is there that was not before.
     """
     with explained(), connected(settings) as connection:
-        found = apart(_plan(connection, settings, request, folder / "sqlite", folder / "json"))
+        found = apart(plan_for(connection, settings, request, folder / "sqlite", folder / "json"))
         there = [str(path) for path in found.destinations if path.exists()]
         if there:
             raise RestoreError(f"{there[0]} is there already", "give an empty folder to --into")
@@ -120,7 +109,7 @@ def restore_into(
         began = time.monotonic()
         staged = {str(path): path.with_name(f"{path.name}.unfinished") for path in found.destinations}
         try:
-            _stage(connection, settings, found, staged, progress)
+            stage(connection, found, staged, progress)
         except BaseException:
             for path in staged.values():
                 path.unlink(missing_ok=True)
@@ -128,51 +117,6 @@ def restore_into(
         for destination, path in staged.items():
             path.rename(destination)
     return Result(found, time.monotonic() - began, None)
-
-
-def _plan(connection: Connection, settings: Settings, request: Request, sqlite_dir: Path, json_dir: Path) -> Plan:
-    state = catalog.read_state(connection, settings.source_name)
-    run = request.run
-    if state is not None and request.at is not None:
-        run = point_at(connection, settings, request.at)
-    if state is not None and run is not None:
-        _require_point(connection, state, run)
-        state = catalog.read_state(connection, settings.source_name, run)
-    return only(plan(state, settings.source_name, sqlite_dir, json_dir), request.only)
-
-
-def _require_point(connection: Connection, latest: catalog.State, run: int) -> None:
-    """Raises NoBackup when there is no such restore point, or none any more."""
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT run FROM sidemirror.runs WHERE source_id = %s ORDER BY run", (latest.source_id,))
-        runs = [int(point) for (point,) in cursor.fetchall()]
-    if run in runs:
-        return
-    earlier = max((point for point in runs if point < run), default=None)
-    if run < latest.last_run and earlier is not None:
-        raise NoBackup(
-            f"restore point {run} was thinned out by RETENTION; the last one before it is {earlier}",
-            f"restore that one: --run {earlier}, or see all with --list",
-        )
-    raise NoBackup(f"there is no restore point {run}; the last one is {latest.last_run}", "see all with --list")
-
-
-def _stage(
-    connection: Connection, settings: Settings, found: Plan, staged: dict[str, Path], progress: Progress
-) -> None:
-    """All of the plan, from the target as it is at one instant: a run may have been made since the plan was shown."""
-    with reading(connection) as cursor:
-        state = catalog.read_state(connection, settings.source_name, found.run)
-        if state is None:
-            raise NoBackup(
-                f"the backup of {settings.source_name} went away while it was being restored",
-                "somebody emptied the target; restore again when it is back",
-            )
-        now = replace(found, state=state)
-        for step in found.databases:
-            stage_database(cursor, now, step, staged[str(step.destination)], progress)
-        for document in found.documents:
-            stage_document(cursor, now, document, staged[str(document.destination)])
 
 
 def _stage_tables(connection: Connection, settings: Settings, found: Plan, name: str) -> list[Part]:
@@ -188,7 +132,7 @@ def _stage_tables(connection: Connection, settings: Settings, found: Plan, name:
     if parts:
         databases = tuple(DatabaseStep(part_of(part.step.database, part.step.names), part.scratch) for part in parts)
         rows = replace(found, databases=databases, documents=(), tables=())
-        _stage(connection, settings, rows, {str(part.scratch): part.scratch for part in parts}, no_progress)
+        stage(connection, rows, {str(part.scratch): part.scratch for part in parts}, no_progress)
     return parts
 
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import UTC, datetime
 
 import dateparser
 from psycopg2.extensions import connection as Connection
 
-from mirror.errors import ConfigError, NoBackup
+from mirror.errors import ConfigError
 from mirror.settings import Settings
 from mirror.target import translated
 
@@ -45,16 +46,16 @@ def show_time(at: datetime) -> str:
     )
 
 
-def point_at(connection: Connection, settings: Settings, at: datetime) -> int:
-    """The last restore point at or before a time. Raises NoBackup, naming the oldest there is."""
+@dataclass(frozen=True)
+class Point:
+    """A restore point, and when it was made."""
+
+    run: int
+    at: datetime
+
+
+def points_of(connection: Connection, settings: Settings, source_id: int) -> list[Point]:
+    """All restore points of a source, oldest first."""
     with translated(settings), connection.cursor() as cursor:
-        cursor.execute(
-            "SELECT max(r.run) FILTER (WHERE r.finished_at <= %s), min(r.finished_at) FROM sidemirror.runs AS r "
-            "JOIN sidemirror.sources AS s ON s.id = r.source_id WHERE s.name = %s",
-            (at, settings.source_name),
-        )
-        [(run, oldest)] = cursor.fetchall()
-    if run is None:
-        known = f"the oldest one is of {show_time(oldest)}" if oldest else "there is none at all"
-        raise NoBackup(f"there is no restore point at or before {show_time(at)}; {known}", "see all with --list")
-    return int(run)
+        cursor.execute("SELECT run, finished_at FROM sidemirror.runs WHERE source_id = %s ORDER BY run", (source_id,))
+        return [Point(int(run), at) for run, at in cursor.fetchall()]

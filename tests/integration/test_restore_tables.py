@@ -18,7 +18,7 @@ from mirror import settings
 from mirror.errors import RestoreError
 from restore import run
 from restore.config import RestoreSettings
-from restore.run import Request
+from restore.request import Request
 
 SHOP = """
 CREATE TABLE users (id INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT NOT NULL UNIQUE, age);

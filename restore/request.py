@@ -1,0 +1,85 @@
+"""What is asked for, and what the target has of it: the plan, and the files that it names, made and verified."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import datetime
+from pathlib import Path
+
+from psycopg2.extensions import connection as Connection
+
+from mirror import catalog
+from mirror.errors import NoBackup
+from mirror.load_rows import Progress, no_progress
+from mirror.settings import Settings
+from mirror.target import reading
+from restore.choose import only
+from restore.plan import Plan, plan
+from restore.stage import stage_database, stage_document
+from restore.when import Point, points_of, show_time
+
+
+@dataclass(frozen=True)
+class Request:
+    """The restore point (`run`, or the last one `at` a time; else the last), what of it, and of which source."""
+
+    run: int | None = None
+    at: datetime | None = None
+    only: tuple[str, ...] = ()
+    allow_violations: bool = False  # single tables only: rows may refer to rows that are not there
+    source: str | None = None  # another source than SOURCE_NAME, on purpose
+
+
+def plan_for(connection: Connection, settings: Settings, request: Request, sqlite_dir: Path, json_dir: Path) -> Plan:
+    """The plan for what is asked. Raises NoBackup, saying what there is, and RestoreError for what cannot be."""
+    source = request.source or settings.source_name
+    state = catalog.read_state(connection, source)
+    point = None
+    if state is not None:
+        point = _point(points_of(connection, settings, state.source_id), request)
+        if point is not None and point.run != state.last_run:
+            state = catalog.read_state(connection, source, point.run)
+    return only(plan(state, source, sqlite_dir, json_dir, point.at if point else None), request.only)
+
+
+def stage(connection: Connection, found: Plan, staged: dict[str, Path], progress: Progress = no_progress) -> None:
+    """All of the plan, from the target as it is at one instant: a run may have been made since the plan was shown.
+
+    `staged` says by destination where each file is made. Raises NotVerified, NoBackup.
+    """
+    with reading(connection) as cursor:
+        state = catalog.read_state(connection, found.source, found.run)
+        if state is None:
+            raise NoBackup(
+                f"the backup of {found.source} went away while it was being restored",
+                "somebody emptied the target; restore again when it is back",
+            )
+        now = replace(found, state=state)
+        for step in found.databases:
+            stage_database(cursor, now, step, staged[str(step.destination)], progress)
+        for document in found.documents:
+            stage_document(cursor, now, document, staged[str(document.destination)])
+
+
+def _point(points: list[Point], request: Request) -> Point | None:
+    """The restore point that is meant. Raises NoBackup when there is no such point, or none any more."""
+    if request.at is not None:
+        before = [point for point in points if point.at <= request.at]
+        if before:
+            return before[-1]
+        known = f"the oldest one is of {show_time(points[0].at)}" if points else "there is none at all"
+        raise NoBackup(
+            f"there is no restore point at or before {show_time(request.at)}; {known}", "see all with --list"
+        )
+    if request.run is None or not points:
+        return points[-1] if points else None
+    for point in points:
+        if point.run == request.run:
+            return point
+    earlier = max((point.run for point in points if point.run < request.run), default=None)
+    if request.run < points[-1].run and earlier is not None:
+        raise NoBackup(
+            f"restore point {request.run} was thinned out by RETENTION; the last one before it is {earlier}",
+            f"restore that one: --run {earlier}, or see all with --list",
+        )
+    raise NoBackup(f"there is no restore point {request.run}; the last one is {points[-1].run}", "see all with --list")
