@@ -111,7 +111,7 @@ def _database(file: str, destination: Path, then: Path, names: tuple[str, ...] |
         schema = read_schema(connection, header_journal_mode(then))
     try:
         if unreadable:
-            raise SourceUnsupported(unreadable)
+            raise sqlite3.DatabaseError(unreadable)
         with closing(sqlite3.connect(_immutable(now) if there else ":memory:", uri=True)) as connection:
             if there:
                 schema_now = read_schema(connection, header_journal_mode(now))
@@ -119,7 +119,7 @@ def _database(file: str, destination: Path, then: Path, names: tuple[str, ...] |
                 schema_now = replace(schema, rows=(), tables=())
                 connection.execute(f"PRAGMA encoding = '{schema.pragmas.encoding}'")
             if schema_now.pragmas.encoding != schema.pragmas.encoding:
-                raise SourceUnsupported(f"its text is encoded in {schema_now.pragmas.encoding}")
+                raise sqlite3.DatabaseError(f"its text is encoded in {schema_now.pragmas.encoding}")
             connection.execute(f"ATTACH '{_immutable(then)}' AS \"then\"")
             register(connection, schema.pragmas.encoding)
             connection.text_factory = Text
