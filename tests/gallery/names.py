@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from gallery.case import Case, sql
 
-LONG = "n" * 190
+LONG = "n" * 199
 EMOJI = "\U0001f600 größe \u4e2d"
 
 
@@ -34,7 +34,7 @@ CASES: tuple[Case, ...] = (
         "UPDATE \"a \"\"quoted\"\" name\" SET \"x y\" = 'z'; INSERT INTO 'it''s' VALUES (NULL);"),
     sql("emoji and other scripts", f'CREATE TABLE "{EMOJI}" ("{EMOJI}" INTEGER PRIMARY KEY, "ключ" TEXT); '
         f"INSERT INTO \"{EMOJI}\" VALUES (1, 'x');", f'UPDATE "{EMOJI}" SET "ключ" = x\'00\';'),
-    sql("names of 190 characters", f'CREATE TABLE "{LONG}a" ("{LONG}x" PRIMARY KEY, "{LONG}y", "{LONG}z"); CREATE TABLE "{LONG}b" (a); '
+    sql("names of 200 characters", f'CREATE TABLE "{LONG}a" ("{LONG}x" PRIMARY KEY, "{LONG}y", "{LONG}z"); CREATE TABLE "{LONG}b" (a); '
         f'INSERT INTO "{LONG}a" VALUES (1, 2, 3), (\'t\', x\'00\', 1.5); INSERT INTO "{LONG}b" VALUES (1);',
         f'UPDATE "{LONG}a" SET "{LONG}z" = 4; ALTER TABLE "{LONG}a" ADD COLUMN "{LONG}w" DEFAULT 7;'),
     sql("names of four-byte characters at the limit", f"CREATE TABLE \"{'😀' * 15}abc\" (a); CREATE TABLE \"{'😀' * 16}\" (\"{'ä' * 32}\"); "

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import os
+import stat
 from pathlib import Path
 
 from fix_source import Source
 from fix_target import Target
+from restoring import restored
 
 NOW = "SELECT file, bytes, body::text, body_why_not FROM sidemirror.documents_now WHERE source = %s ORDER BY file"
 
@@ -43,3 +46,26 @@ def test_the_stores_own_copies_are_left_out_unless_they_are_asked_for(tmp_path: 
             (source.json / name).write_text("{}")
         source.run()
         assert set(mirrored(source)) == files
+
+
+def test_versions_are_stored_once_for_each_content_and_come_back_with_the_mode_and_time_of_theirs(
+    source: Source,
+) -> None:
+    versions = {1: ("[1]", 0o600, 10**18), 2: ("[2]", 0o640, 2 * 10**18), 3: ("[1]", 0o644, 3 * 10**18 + 7)}
+    path = source.json / "data.json"
+    for run, (text, mode, mtime_ns) in versions.items():
+        path.write_text(text)
+        path.chmod(mode)
+        os.utime(path, ns=(mtime_ns, mtime_ns))
+        (source.json / "copy.json").write_text(text)
+        assert source.run().run == run
+    stored = source.target.query(
+        "SELECT convert_from(c.bytes, 'UTF8') FROM sidemirror.document_contents AS c "
+        "JOIN sidemirror.sources AS s ON s.id = c.source_id WHERE s.name = %s ORDER BY 1",
+        source.name,
+    )
+    assert stored == [("[1]",), ("[2]",)]
+    for run, (text, mode, mtime_ns) in versions.items():
+        restored(source, "--yes", "--run", str(run))
+        found = path.stat()
+        assert (path.read_text(), stat.S_IMODE(found.st_mode), found.st_mtime_ns) == (text, mode, mtime_ns)
