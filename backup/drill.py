@@ -73,7 +73,7 @@ class _Work:
     received: int = 0
     rows: int = 0
 
-    def progress(self, _table: str, rows: int) -> None:
+    def progress(self, _table: str, rows: int, _bytes: int) -> None:
         self.rows += rows
         if self.stopping():
             raise DrillStopped("the drill was cut short", "it is made again after the next start")
@@ -166,7 +166,7 @@ def _documents(work: _Work) -> list[str]:
             found = cursor.fetchall()
             data = bytes(found[0][0]) if found else b""
             work.received += 2 * len(data)  # in hex
-            work.progress(document.file, 0)
+            work.progress(document.file, 0, 0)
             if not found or hashlib.sha256(data).hexdigest() != document.sha256:
                 problems.append(f"{document.file} is not what was mirrored, or is gone")
     return problems

@@ -22,6 +22,7 @@ SidemirrorError
     ├── NoBackup             the target holds nothing that was asked for
     ├── SourceLive           the bot has the file open
     ├── NotVerified          what was staged is not what was mirrored
+    ├── NothingToUndo        no replaced files are kept, or none of that name
     └── Cancelled            the person said no
 """
 
@@ -158,3 +159,7 @@ class NotVerified(RestoreError):
 
 class Cancelled(RestoreError):
     exit_code = 13
+
+
+class NothingToUndo(RestoreError):
+    exit_code = 15

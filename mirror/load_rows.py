@@ -27,10 +27,11 @@ _ROWS_A_STATEMENT = 25
 _VALUES_A_STATEMENT = 1000
 _BINARY_HEADER = 19
 
-Progress = Callable[[str, int], None]
+Progress = Callable[[str, int, int], None]
+"""Told of each batch: its table, its rows, its bytes as they came."""
 
 
-def no_progress(_table: str, _rows: int) -> None:
+def no_progress(_table: str, _rows: int, _bytes: int) -> None:
     """A progress that tells nobody."""
 
 
@@ -94,7 +95,7 @@ class _Rows(ABC):
     def flush(self) -> None:
         if self.lines:
             self.insert(self.lines)
-            self.progress(self.table.name, len(self.lines))
+            self.progress(self.table.name, len(self.lines), self.size)
         self.lines, self.size = [], 0
 
     @abstractmethod
@@ -216,7 +217,7 @@ class _BigRows(_ExactRows):
         self.started = True
         if len(data) > start and struct.unpack_from("!h", data, start) != (-1,):
             self.insert_one(self._values(data, start + 2))
-            self.progress(self.table.name, 1)
+            self.progress(self.table.name, 1, len(data))
         return len(data)
 
     def _values(self, data: bytes, position: int) -> dict[str, Value | memoryview]:

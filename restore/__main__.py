@@ -14,22 +14,43 @@ import click
 from mirror import settings
 from mirror.errors import Cancelled, ConfigError, SidemirrorError
 from mirror.log_line import formatter
+from restore import swap
 from restore.config import RestoreSettings
 from restore.dry_run import DryRun, dry_run
 from restore.if_empty import restore_if_empty
 from restore.listing import as_lines, restore_points
 from restore.plan import Plan
+from restore.progress import watch
+from restore.replaced import as_lines as set_lines
+from restore.replaced import replaced_sets
+from restore.replaced import to_json as set_to_json
 from restore.request import Request
 from restore.run import Result, restore, restore_into
 from restore.show_dry_run import as_lines as as_text
 from restore.show_dry_run import to_json
-from restore.undo import undo
+from restore.undo import undo as put_back
 from restore.when import parse_time, show_time
 
 log = logging.getLogger(__name__)
 
+EXIT_CODES = """\b
+Exit codes:
+  0   done; with --if-empty also: nothing to do
+  2   a variable or an option is wrong
+  4   the target cannot be reached: trying again helps
+  5   the target refuses (password, rights, TLS)
+  7   this installation has no id yet
+  8   another restore is in progress
+  9   it cannot be done as asked: no room, read-only, not the bot's user
+  10  refused: the bot runs
+  11  there is no such backup
+  12  not verified: nothing was replaced
+  13  cancelled, or nobody was there to ask
+  15  nothing to undo
+"""
 
-@click.command(help="Brings the bot's databases and documents back from the target.")
+
+@click.command(help="Brings the bot's databases and documents back from the target.", epilog=EXIT_CODES)
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @click.option("--run", "run", type=click.IntRange(min=1), help="The restore point to go back to; default: the last.")
 @click.option("--at", help="The last restore point at or before a time: '2026-11-21 18:00', 2h, 'yesterday 18:00'.")
@@ -43,8 +64,15 @@ log = logging.getLogger(__name__)
 @click.option("--dry-run", "dry", is_flag=True, help="Show what would change, table by table, and change nothing.")
 @click.option("--examples", type=click.IntRange(min=0), default=0, help="With --dry-run: so many rows of each kind.")
 @click.option("--list", "list_only", is_flag=True, help="Show the restore points and stop.")
-@click.option("--json", "as_json", is_flag=True, help="With --list and --dry-run: for programs.")
-@click.option("--undo", "undo_last", is_flag=True, help="Put back what the last restore replaced.")
+@click.option("--json", "as_json", is_flag=True, help="With --list, --dry-run and --replaced: for programs.")
+@click.option("--replaced", "list_replaced", is_flag=True, help="Show what restores have put aside, and stop.")
+@click.option(
+    "--undo",
+    is_flag=False,
+    flag_value="",
+    metavar="[SET]",
+    help="Put back what a restore replaced; by default the last.",
+)
 @click.option("--if-empty", is_flag=True, help="Restore only if there is no data here; what the stack does at start.")
 def main(
     yes: bool,
@@ -57,7 +85,8 @@ def main(
     examples: int,
     list_only: bool,
     as_json: bool,
-    undo_last: bool,
+    list_replaced: bool,
+    undo: str | None,
     if_empty: bool,
 ) -> None:
     lines = logging.StreamHandler(sys.stdout)
@@ -82,8 +111,8 @@ def main(
         click.echo("\n".join(plan.lines()))
         ask("Restore this?")
 
-    def confirm_undo(files: list[str]) -> None:
-        click.echo("Puts back, as before the last restore:\n" + "\n".join(f"  {file}" for file in files))
+    def confirm_undo(name: str, files: list[str]) -> None:
+        click.echo(f"Puts back what is kept in {swap.REPLACED}/{name}:\n" + "\n".join(f"  {file}" for file in files))
         ask("Put them back?")
 
     def ask(question: str) -> None:
@@ -99,8 +128,13 @@ def main(
         click.echo(
             json.dumps([point.to_json() for point in points], indent=1) if as_json else "\n".join(as_lines(points))
         )
-    elif undo_last:
-        log.info("Undone. What was there before is kept in replaced/%s, below each folder", undo(config, confirm_undo))
+    elif list_replaced:
+        sets = replaced_sets(config)
+        told = [set_to_json(one, config.keep_replaced) for one in sets]
+        click.echo(json.dumps(told, indent=1) if as_json else "\n".join(set_lines(sets, config.keep_replaced)))
+    elif undo is not None:
+        kept = put_back(config, undo, confirm_undo)
+        log.info("Undone. What was there before is kept in %s/%s, below each folder", swap.REPLACED, kept)
     else:
         now = datetime.now().astimezone()
         request = Request(run, parse_time(at, now) if at else None, only, allow_violations)
@@ -109,7 +143,12 @@ def main(
             return
         if request.at:
             click.echo(f"The last restore point at or before {show_time(request.at)}:")
-        tell(restore_into(config, request, into, confirm) if into else restore(config, request, confirm), into)
+        tell(
+            restore_into(config, request, into, confirm, watch())
+            if into
+            else restore(config, request, confirm, watch()),
+            into,
+        )
 
 
 def show_dry_run(found: DryRun, as_json: bool) -> None:
@@ -123,22 +162,7 @@ def show_dry_run(found: DryRun, as_json: bool) -> None:
 
 def tell(result: Result, into: Path | None) -> None:
     """The last lines: what was restored, how it was verified, how long it took, how to undo it."""
-    rows = sum(step.rows for step in result.plan.databases)
-    log.info(
-        "Restored run %d: %d databases with %d rows, %d documents; integrity checked, content equal to the target; %.1f s",
-        result.plan.run,
-        len(result.plan.databases),
-        rows,
-        len(result.plan.documents),
-        result.seconds,
-    )
-    for step in result.plan.tables:
-        log.info(
-            "Restored of %s: %s, %d rows; content equal to the target, checked before it was committed",
-            step.database.file,
-            ", ".join(step.names),
-            step.rows,
-        )
+    log.info("%s", result.told)
     if into:
         log.info("The files are in %s", into)
     if result.replaced:

@@ -24,6 +24,12 @@ def explained() -> Iterator[None]:
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
             raise _no_room() from error
+        if error.errno == errno.EROFS:
+            raise RestoreError(
+                f"{error.filename} cannot be written: its file system is read-only",
+                "mount it to be written to; if the kernel made it read-only after errors (see dmesg), look at the disk "
+                "first, and restore to another one with --into",
+            ) from error
         raise RestoreError(
             f"{error.filename or 'a file'}: {error.strerror or error}",
             "run the restore as the bot's user (BOT_UID and BOT_GID), on folders that it can write to",
@@ -33,6 +39,5 @@ def explained() -> Iterator[None]:
 def _no_room() -> RestoreError:
     return RestoreError(
         "there is no room on the disk for the restored files",
-        "the old files are still in place; make room (twice the size of the data is needed while both are there), and "
-        "restore again",
+        "the old files are still in place; make room (old and new files are both there for a while), and restore again",
     )

@@ -18,6 +18,7 @@ from restore import swap
 from restore.config import AtStart, RestoreSettings, at_start
 from restore.explain import explained
 from restore.place import finish_interrupted, journal_of
+from restore.progress import watch
 from restore.request import Request
 from restore.run import Result, restore
 
@@ -64,7 +65,9 @@ def _restore_all(environ: Mapping[str, str]) -> Result | None:
         reraise=True,
     )
     try:
-        result: Result = waiting(restore, settings, Request(), lambda plan: log.info("%s", "\n".join(plan.lines())))
+        result: Result = waiting(
+            restore, settings, Request(), lambda plan: log.info("%s", "\n".join(plan.lines())), watch()
+        )
     except NoBackup:
         log.info("The target has no backup of %s: the bot starts fresh", settings.source_name)
         others = _other_sources(settings)

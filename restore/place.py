@@ -11,6 +11,7 @@ from mirror.restored import FOLDER
 from restore import swap
 from restore.config import Place
 from restore.live import refuse_if_live
+from restore.told import write_down
 
 log = logging.getLogger(__name__)
 
@@ -34,6 +35,9 @@ def finish_interrupted(place: Place) -> None:
         log.info("An earlier restore was cut off; putting the last %d of its files into place", len(moves))
         refuse_if_live(place, [Path(move.destination) for move in moves])
     swap.finish(journal)
+    if moves:
+        files = ", ".join(Path(move.destination).name for move in moves)
+        write_down(place, f"Finished a restore that had been cut off: {files} put into place", None)
 
 
 @contextmanager
@@ -42,6 +46,7 @@ def staging(place: Place) -> Iterator[None]:
     folders = (place.sqlite_dir, place.json_dir)
     for folder in folders:
         swap.clean_up(folder)
+        swap.staging_folder(folder).mkdir(parents=True, mode=0o700)  # whatever the modes of the files will be
     try:
         yield
     except BaseException:

@@ -11,9 +11,10 @@ from itertools import count
 from pathlib import Path
 from urllib.parse import quote
 
-from mirror.errors import NoBackup, RestoreError
+from mirror.errors import NothingToUndo, RestoreError
 from mirror.settings import Settings
 from restore import swap
+from restore.room import megabytes
 
 NAME = "%Y%m%dT%H%M%SZ"
 
@@ -24,6 +25,18 @@ class ReplacedSet:
 
     name: str
     files: tuple[tuple[Path, Path], ...]
+
+    @property
+    def at(self) -> datetime | None:
+        """When the restore was; None for a folder that is none of ours."""
+        try:
+            return datetime.strptime(self.name, NAME).replace(tzinfo=UTC)
+        except ValueError:
+            return None
+
+    def bytes_below(self, *roots: Path) -> dict[Path, int]:
+        """What its files take, side files included, by root."""
+        return {root: sum(_sizes(kept) for kept, _ in self.files if kept.is_relative_to(root)) for root in roots}
 
 
 def new_name(settings: Settings, now: datetime) -> str:
@@ -40,12 +53,38 @@ def replaced_sets(settings: Settings) -> tuple[ReplacedSet, ...]:
     return tuple(ReplacedSet(name, _files(name, roots)) for name in sorted(names, reverse=True))
 
 
-def newest(settings: Settings) -> ReplacedSet:
-    """The set of the last restore (or undo). Raises NoBackup when there is none."""
+def chosen(settings: Settings, name: str) -> ReplacedSet:
+    """The set of that name, or for no name that of the last restore (or undo). Raises NothingToUndo."""
     sets = [found for found in replaced_sets(settings) if found.files]
     if not sets:
-        raise NoBackup("no restore has replaced anything that is still kept", "there is nothing to undo")
-    return sets[0]
+        raise NothingToUndo("no restore has replaced anything that is still kept", "there is nothing to undo")
+    found = [one for one in sets if name in ("", one.name)]
+    if not found:
+        raise NothingToUndo(f"there is no set {name}", "see those that are kept with: ./sidemirror restore --replaced")
+    return found[0]
+
+
+def as_lines(sets: tuple[ReplacedSet, ...], keep: timedelta) -> list[str]:
+    """A heading, and for each set its name, when it was put aside, its size, until when it is kept, and its files."""
+    if not sets:
+        return ["Nothing that a restore has replaced is kept."]
+    lines = [f"{'set':<17}  {'put aside':<24}  {'kept until':<24}  {'size':>9}  files"]
+    for one in sets:
+        times = [f"{at.astimezone():%Y-%m-%d %H:%M:%S %Z}" if at else "-" for at in (one.at, one.at and one.at + keep)]
+        size = megabytes(sum(_sizes(kept) for kept, _ in one.files))
+        files = ", ".join(destination.name for _, destination in one.files)
+        lines.append(f"{one.name:<17}  {times[0]:<24}  {times[1]:<24}  {size:>9}  {files}")
+    return [*lines, "To put one back: ./sidemirror restore --undo [SET]; without a name the newest"]
+
+
+def to_json(one: ReplacedSet, keep: timedelta) -> dict[str, object]:
+    return {
+        "set": one.name,
+        "at": one.at and one.at.isoformat(),
+        "kept_until": one.at and (one.at + keep).isoformat(),
+        "bytes": sum(_sizes(kept) for kept, _ in one.files),
+        "files": [str(destination) for _, destination in one.files],
+    }
 
 
 def stage(found: ReplacedSet, settings: Settings) -> tuple[tuple[Path, Path], ...]:
@@ -70,7 +109,7 @@ def stage(found: ReplacedSet, settings: Settings) -> tuple[tuple[Path, Path], ..
 
 def prune(settings: Settings, keep: timedelta, now: datetime) -> int:
     """Throws sets away that are older than `keep`; gives how many."""
-    old = [found.name for found in replaced_sets(settings) if _age(found.name, now) > keep]
+    old = [found.name for found in replaced_sets(settings) if found.at and now - found.at > keep]
     for name in old:
         for root in (settings.sqlite_dir, settings.json_dir):
             shutil.rmtree(root / swap.REPLACED / name, ignore_errors=True)
@@ -98,8 +137,7 @@ def _take_in(copy: Path, kept: Path) -> None:
         ) from error
 
 
-def _age(name: str, now: datetime) -> timedelta:
-    try:
-        return now - datetime.strptime(name, NAME).replace(tzinfo=UTC)
-    except ValueError:
-        return timedelta(0)  # not a set of ours: it is never thrown away
+def _sizes(kept: Path) -> int:
+    """The file's, and those of the side files that belong to it."""
+    paths = [kept, *(Path(f"{kept}{suffix}") for suffix in swap.SIDE_FILES)]
+    return sum(path.stat().st_size for path in paths if path.exists())

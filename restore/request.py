@@ -10,11 +10,11 @@ from psycopg2.extensions import connection as Connection
 
 from mirror import catalog
 from mirror.errors import NoBackup
-from mirror.load_rows import Progress, no_progress
 from mirror.settings import Settings
 from mirror.target import reading
 from restore.choose import only
 from restore.plan import Plan, plan
+from restore.progress import Watch
 from restore.stage import stage_database, stage_document
 from restore.when import Point, points_of, show_time
 
@@ -42,7 +42,7 @@ def plan_for(connection: Connection, settings: Settings, request: Request, sqlit
     return only(plan(state, source, sqlite_dir, json_dir, point.at if point else None), request.only)
 
 
-def stage(connection: Connection, found: Plan, staged: dict[str, Path], progress: Progress = no_progress) -> None:
+def stage(connection: Connection, found: Plan, staged: dict[str, Path], watch: Watch | None = None) -> None:
     """All of the plan, from the target as it is at one instant: a run may have been made since the plan was shown.
 
     `staged` says by destination where each file is made. Raises NotVerified, NoBackup.
@@ -56,7 +56,7 @@ def stage(connection: Connection, found: Plan, staged: dict[str, Path], progress
             )
         now = replace(found, state=state)
         for step in found.databases:
-            stage_database(cursor, now, step, staged[str(step.destination)], progress)
+            stage_database(cursor, now, step, staged[str(step.destination)], watch or Watch())
         for document in found.documents:
             stage_document(cursor, now, document, staged[str(document.destination)])
 

@@ -14,20 +14,21 @@ from psycopg2.extensions import connection as Connection
 
 from mirror import holder, restored
 from mirror.errors import RestoreError, StateError
-from mirror.load_rows import Progress, no_progress
 from mirror.part import part_of
 from mirror.settings import Settings
 from mirror.target import connected
-from restore import swap
+from restore import owner, room, swap
 from restore.choose import apart
 from restore.config import RestoreSettings
 from restore.explain import explained
 from restore.live import refuse_if_live
 from restore.place import finish_interrupted, journal_of, move, staging
 from restore.plan import DatabaseStep, Plan
+from restore.progress import Watch
 from restore.replaced import new_name, prune
 from restore.request import Request, plan_for, stage
 from restore.tables import Part, all_put
+from restore.told import sentence, write_down
 
 log = logging.getLogger(__name__)
 
@@ -40,9 +41,13 @@ class Result:
     seconds: float
     replaced: str | None
 
+    @property
+    def told(self) -> str:
+        return sentence(self.plan, self.seconds)
+
 
 def restore(
-    settings: RestoreSettings, request: Request, confirm: Callable[[Plan], None], progress: Progress = no_progress
+    settings: RestoreSettings, request: Request, confirm: Callable[[Plan], None], watch: Watch | None = None
 ) -> Result:
     """Brings what is asked for back into the source's folders.
 
@@ -53,7 +58,7 @@ def restore(
     journal = journal_of(settings)
     with explained(), swap.one_at_a_time(journal):
         finish_interrupted(settings)
-        return _restore(settings, request, installation, journal, confirm, progress)
+        return _restore(settings, request, installation, journal, confirm, watch or Watch())
 
 
 def _restore(
@@ -62,19 +67,23 @@ def _restore(
     installation: UUID,
     journal: Path,
     confirm: Callable[[Plan], None],
-    progress: Progress,
+    watch: Watch,
 ) -> Result:
     with connected(settings) as connection:
         found = plan_for(connection, settings, request, settings.sqlite_dir, settings.json_dir)
         databases = found.database_files
         refuse_if_live(settings, databases)
+        room.require(room.needed(connection, found, settings.sqlite_dir, settings.json_dir))
         confirm(found)
         began = time.monotonic()
         name = new_name(settings, datetime.now(UTC))
         moves = _moves(settings, found, name)
         with staging(settings):
-            stage(connection, found, {move.destination: Path(move.staged) for move in moves}, progress)
-            parts = _stage_tables(connection, settings, found, name)
+            with watch.during(found):
+                stage(connection, found, {move.destination: Path(move.staged) for move in moves}, watch)
+                parts = _stage_tables(connection, settings, found, name, watch)
+            for step in moves:
+                owner.give(Path(step.staged), Path(step.destination))
             refuse_if_live(settings, databases)
             with all_put(parts, request.allow_violations) as commit:
                 # Before the files are there: from now on, no other installation can write a mirror that they differ from.
@@ -86,7 +95,9 @@ def _restore(
         in_the_way = bool(parts) or any(path.exists() for path in found.destinations)
         swap.swap(moves, journal)
         prune(settings, settings.keep_replaced, datetime.now(UTC))
-    return Result(found, time.monotonic() - began, f"{swap.REPLACED}/{name}" if in_the_way else None)
+    result = Result(found, time.monotonic() - began, f"{swap.REPLACED}/{name}" if in_the_way else None)
+    write_down(settings, result.told, result.replaced)
+    return result
 
 
 def restore_into(
@@ -94,7 +105,7 @@ def restore_into(
     request: Request,
     folder: Path,
     confirm: Callable[[Plan], None],
-    progress: Progress = no_progress,
+    watch: Watch | None = None,
 ) -> Result:
     """Writes everything into another folder, below `sqlite` and `json`, and changes nothing else anywhere.
 
@@ -105,11 +116,14 @@ def restore_into(
         there = [str(path) for path in found.destinations if path.exists()]
         if there:
             raise RestoreError(f"{there[0]} is there already", "give an empty folder to --into")
+        room.require(room.needed(connection, found, folder / "sqlite", folder / "json"))
         confirm(found)
         began = time.monotonic()
         staged = {str(path): path.with_name(f"{path.name}.unfinished") for path in found.destinations}
         try:
-            stage(connection, found, staged, progress)
+            watching = watch or Watch()
+            with watching.during(found):
+                stage(connection, found, staged, watching)
         except BaseException:
             for path in staged.values():
                 path.unlink(missing_ok=True)
@@ -119,7 +133,7 @@ def restore_into(
     return Result(found, time.monotonic() - began, None)
 
 
-def _stage_tables(connection: Connection, settings: Settings, found: Plan, name: str) -> list[Part]:
+def _stage_tables(connection: Connection, settings: Settings, found: Plan, name: str, watch: Watch) -> list[Part]:
     """The rows of single tables, made and verified in files of their own."""
     parts = [
         Part(
@@ -132,7 +146,7 @@ def _stage_tables(connection: Connection, settings: Settings, found: Plan, name:
     if parts:
         databases = tuple(DatabaseStep(part_of(part.step.database, part.step.names), part.scratch) for part in parts)
         rows = replace(found, databases=databases, documents=(), tables=())
-        stage(connection, rows, {str(part.scratch): part.scratch for part in parts}, no_progress)
+        stage(connection, rows, {str(part.scratch): part.scratch for part in parts}, watch)
     return parts
 
 

@@ -11,18 +11,17 @@ from psycopg2.extensions import cursor as Cursor
 
 from mirror.errors import NotVerified
 from mirror.inspection import inspect
-from mirror.load_rows import Progress, no_progress
 from mirror.rebuild import rebuild
 from restore.plan import DatabaseStep, DocumentStep, Plan
+from restore.progress import Watch
 
 
-def stage_database(
-    cursor: Cursor, plan: Plan, step: DatabaseStep, staged: Path, progress: Progress = no_progress
-) -> None:
+def stage_database(cursor: Cursor, plan: Plan, step: DatabaseStep, staged: Path, watch: Watch) -> None:
     """Builds one database in the new file `staged` and proves that it is what was mirrored. Raises NotVerified."""
     staged.parent.mkdir(parents=True, exist_ok=True)
     _remove(staged)
-    rebuild(cursor, step.database, staged, plan.run, plan.state.last_run, progress)
+    rebuild(cursor, step.database, staged, plan.run, plan.state.last_run, watch)
+    watch.checking(step.database.file)
     verify(staged, step)
     staged.chmod(step.database.mode)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from fix_source import Source
@@ -106,7 +107,7 @@ def test_undo_with_nothing_to_undo_and_while_the_bot_lives_is_refused(source: So
     fill(source, "WAL")
     source.run()
     nothing = restore(source, "--yes", "--undo")
-    assert (nothing.returncode, "nothing to undo" in nothing.stderr) == (11, True)
+    assert (nothing.returncode, "nothing to undo" in nothing.stderr) == (15, True)
     restored(source, "--yes")
     file = fingerprint(source)["bot.db"]
     with another_process(source.sqlite / "bot.db", "SELECT * FROM t"):
@@ -129,3 +130,24 @@ def test_replaced_files_are_thrown_away_after_keep_replaced(source: Source) -> N
     assert "20260101T000000Z" not in kept
     assert "mine" in kept
     assert len(kept) == 2
+
+
+def test_what_restores_have_put_aside_is_listed_and_any_of_it_can_be_put_back(source: Source, tmp_path: Path) -> None:
+    contents = three_points(source, tmp_path)
+    assert "Nothing that a restore has replaced is kept." in restored(source, "--replaced").stdout
+    restored(source, "--yes", "--run", "1")
+    restored(source, "--yes", "--run", "2", "--only", "bot")
+    newest, oldest = json.loads(restored(source, "--replaced", "--json").stdout)
+    assert newest["files"] == [str(source.sqlite / "bot.db")]
+    assert newest["bytes"] == (source.sqlite / "replaced" / newest["set"] / "bot.db").stat().st_size
+    assert len(oldest["files"]) == 4
+    put_aside, until = (datetime.fromisoformat(oldest[name]) for name in ("at", "kept_until"))
+    assert abs(datetime.now(UTC) - put_aside) < timedelta(minutes=5)
+    assert until - put_aside == timedelta(days=7)
+    told = restored(source, "--replaced").stdout
+    for expected in (newest["set"], oldest["set"], "UTC", "kept until", "bot.db, wal.db, data.json, more.json"):
+        assert expected in told
+    restored(source, "--yes", "--undo", oldest["set"])
+    assert content(source, tmp_path / "as at first") == contents[2]
+    unknown = restore(source, "--yes", "--undo", "20000101T000000Z")
+    assert (unknown.returncode, "there is no set 20000101T000000Z" in unknown.stderr) == (15, True)

@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import random
-import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
-from uuid import uuid4
 
-import pytest
 from fix_source import Source
 from restoring import (
     KILLED_BEFORE_RENAME,
@@ -165,52 +160,6 @@ def test_the_target_lost_in_mid_restore_ends_with_4_and_nothing_is_touched(sourc
     assert "Traceback" not in result.stderr
     assert fingerprint(source) == before
     assert not list((source.sqlite / ".sidemirror").rglob("*.db*")), "what was staged is gone"
-    restored(source, "--yes")
-
-
-@pytest.fixture
-def small_disk() -> Iterator[Path]:
-    """A folder on the container's own small tmpfs, emptied afterwards."""
-    folder = Path("/dev/shm") / uuid4().hex
-    folder.mkdir()
-    yield folder
-    shutil.rmtree(folder)
-
-
-@pytest.mark.parametrize(("room", "short"), [(60_000, "a database"), (800_000, "a document"), (3_800_000, "the swap")])
-def test_a_full_disk_ends_with_9_and_nothing_is_touched(
-    room: int, short: str, source: Source, small_disk: Path, tmp_path: Path
-) -> None:
-    source.sqlite, source.json = small_disk / "sqlite", small_disk / "json"
-    source.environ |= {"SQLITE_DIR": str(source.sqlite), "JSON_DIR": str(source.json)}
-    (source.sqlite / "sub").mkdir(parents=True)
-    source.json.mkdir()
-    fill_all(source)
-    (source.json / "data.json").write_text(f'"{"x" * 3_000_000}"')
-    source.run()
-    if short == "the swap":
-        with another_process(
-            source.sqlite / "sub" / "wal.db",
-            "PRAGMA wal_autocheckpoint = 0",
-            "CREATE TABLE b AS SELECT zeroblob(900000)",
-        ):
-            pass
-    old = content(source, tmp_path / "old")
-    before = fingerprint(source)
-    with (small_disk / "ballast").open("wb") as ballast:
-        free = os.statvfs(small_disk)
-        os.posix_fallocate(ballast.fileno(), 0, free.f_bavail * free.f_bsize - room)
-    result = restore(source, "--yes")
-    assert result.returncode == 9, result.stdout + result.stderr
-    assert "there is no room on the disk" in result.stderr
-    assert "Traceback" not in result.stderr
-    if short != "the swap":
-        assert fingerprint(source) == before
-        staged = [path for path in (source.sqlite / ".sidemirror").rglob("*") if path.is_file() and path.stat().st_size]
-        assert staged == [], "what was staged is gone, so the bot has its room back"
-    (small_disk / "ballast").unlink()
-    new = content(source, tmp_path / "after")
-    assert [name for name in new if name != "bot.db" and new[name] != old[name]] == []
     restored(source, "--yes")
 
 
