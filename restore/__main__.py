@@ -28,6 +28,7 @@ from restore.request import Request
 from restore.run import Result, restore, restore_into
 from restore.show_dry_run import as_lines as as_text
 from restore.show_dry_run import to_json
+from restore.to_sql import Dumped, to_sql
 from restore.undo import undo as put_back
 from restore.when import parse_time, show_time
 
@@ -61,6 +62,12 @@ Exit codes:
 @click.option(
     "--into", type=click.Path(path_type=Path), help="Write into this folder instead, and change nothing else."
 )
+@click.option(
+    "--to-sql",
+    "sql_file",
+    type=click.Path(path_type=Path),
+    help="Write databases as SQL to a file, and change nothing.",
+)
 @click.option("--dry-run", "dry", is_flag=True, help="Show what would change, table by table, and change nothing.")
 @click.option("--examples", type=click.IntRange(min=0), default=0, help="With --dry-run: so many rows of each kind.")
 @click.option("--list", "list_only", is_flag=True, help="Show the restore points and stop.")
@@ -81,6 +88,7 @@ def main(
     only: tuple[str, ...],
     allow_violations: bool,
     into: Path | None,
+    sql_file: Path | None,
     dry: bool,
     examples: int,
     list_only: bool,
@@ -100,10 +108,9 @@ def main(
     config = settings.load(RestoreSettings)
     if run is not None and at is not None:
         raise ConfigError("both --run and --at are given", "give one of them")
-    if dry and into:
-        raise ConfigError(
-            "both --dry-run and --into are given", "give one of them: --into changes nothing in place either"
-        )
+    ways = [name for name, given in (("--dry-run", dry), ("--into", into), ("--to-sql", sql_file)) if given]
+    if len(ways) > 1:
+        raise ConfigError(f"both {' and '.join(ways)} are given", "give one of them: none changes anything in place")
 
     def confirm(plan: Plan) -> None:
         made = f" (made {show_time(plan.at)})" if plan.at else ""
@@ -141,6 +148,9 @@ def main(
         if dry:
             show_dry_run(dry_run(config, request, examples), as_json)
             return
+        if sql_file:
+            tell_sql(to_sql(config, request, sql_file))
+            return
         if request.at:
             click.echo(f"The last restore point at or before {show_time(request.at)}:")
         tell(
@@ -158,6 +168,17 @@ def show_dry_run(found: DryRun, as_json: bool) -> None:
     made = f" (made {show_time(found.at)})" if found.at else ""
     click.echo(f"Restore point {found.run} of {found.source}{made}, beside what is there:")
     click.echo("\n".join(as_text(found)))
+
+
+def tell_sql(dumped: Dumped) -> None:
+    for file, step in dumped.files:
+        log.info(
+            "%s of restore point %d is in %s: %d rows; read back, its content is equal to the target",
+            step.database.file, dumped.plan.run, file, step.rows,
+        )  # fmt: skip
+    if dumped.plan.documents:
+        names = ", ".join(step.document.file for step in dumped.plan.documents)
+        log.info("Documents are not SQL: %s; --into FOLDER writes them", names)
 
 
 def tell(result: Result, into: Path | None) -> None:

@@ -1,0 +1,121 @@
+"""A database as SQL that makes it again: everything that `.dump` leaves out included.
+
+The statements go to SQLite's own shell one after another: tables, rows, then what watches or indexes them, so that no
+trigger fires. The header's settings stand at both ends. Each statement is a line, but for those that were written otherwise.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+from urllib.parse import quote
+
+from mirror.inspection import header_journal_mode
+from mirror.names import quote_sqlite
+from mirror.schema import Schema, SchemaRow, Table, read_schema
+from restore.sql_values import literal, text_literal
+
+_COLUMNS_AT_ONCE = 900  # two expressions each; a result has at most 2,000 (limits.html)
+SHELL_COMMAND = "."
+
+
+def statements(path: Path) -> Iterator[str]:
+    """The statements for a private file; one that begins with a full stop is the shell's."""
+    with closing(sqlite3.connect(f"file:{quote(str(path))}?mode=ro&immutable=1", uri=True)) as connection:
+        schema = read_schema(connection, header_journal_mode(path))
+        stored = {table.name for table in schema.tables}
+        tables = [row for row in schema.rows if row.name in stored and row.type == "table"]
+        rest = [row for row in schema.rows if row not in tables and row.sql is not None]
+        virtual = [row for row in rest if row.type == "table"]
+        broken = [row for row in schema.rows if row.sql is not None and "\r" in row.sql]
+        if virtual or broken:
+            yield ".dbconfig defensive off"  # the shell's default since 3.41; it forbids to write sqlite_schema
+        yield from _settings(schema)
+        yield "BEGIN;"
+        yield from _internal_tables(schema, stored)
+        yield from (_made(row) for row in tables if not row.name.startswith("sqlite_"))
+        # AUTOINCREMENT writes its counters as rows come in, so SQLite's own tables are filled last.
+        for table in sorted(schema.tables, key=lambda table: table.name.startswith("sqlite_")):
+            if table.name.startswith("sqlite_"):
+                yield f"DELETE FROM {quote_sqlite(table.name)};"
+            yield from _rows(connection, table, schema.pragmas.encoding)
+        if virtual:
+            yield "PRAGMA writable_schema = ON;"
+            yield from (_written(row) for row in virtual)
+            yield "PRAGMA writable_schema = RESET;"
+        for kind in ("index", "view", "trigger"):
+            yield from (_made(row) for row in rest if row.type == kind)
+        if broken:
+            yield "PRAGMA writable_schema = ON;"
+            yield from (_verbatim(row) for row in broken)
+            yield "PRAGMA writable_schema = RESET;"
+        yield f"PRAGMA user_version = {schema.pragmas.user_version};"
+        yield f"PRAGMA application_id = {schema.pragmas.application_id};"
+        yield "COMMIT;"
+        if schema.pragmas.journal_mode == "wal":
+            yield "PRAGMA journal_mode = wal;"
+
+
+def _settings(schema: Schema) -> Iterator[str]:
+    yield f"PRAGMA page_size = {schema.pragmas.page_size};"
+    yield f"PRAGMA encoding = '{schema.pragmas.encoding}';"
+    yield f"PRAGMA auto_vacuum = {schema.pragmas.auto_vacuum};"
+    yield "PRAGMA foreign_keys = OFF;"
+    yield "PRAGMA ignore_check_constraints = ON;"
+    if not schema.rows:
+        # The header takes the encoding with the first table, and keeps it when that goes.
+        yield "CREATE TABLE sm_first (x);"
+        yield "DROP TABLE sm_first;"
+
+
+def _internal_tables(schema: Schema, stored: set[str]) -> Iterator[str]:
+    """SQLite makes these itself, on the first occasion."""
+    if "sqlite_sequence" in stored:
+        scratch = quote_sqlite("sidemirror_" + "_" * max(len(row.name) for row in schema.rows))
+        yield f"CREATE TABLE {scratch} (x INTEGER PRIMARY KEY AUTOINCREMENT);"
+        yield f"DROP TABLE {scratch};"
+    if any(name.startswith("sqlite_stat") for name in stored):
+        yield "ANALYZE sqlite_schema;"
+
+
+def _rows(connection: sqlite3.Connection, table: Table, encoding: str) -> Iterator[str]:
+    names = [quote_sqlite(column.name) for column in table.stored_columns]
+    if table.rowid_visible:
+        names.append(str(table.rowid_alias))
+    begin = f"INSERT INTO {quote_sqlite(table.name)}({','.join(names)}) VALUES("
+    # All of them read the same rows in the same order.
+    cursors = [
+        connection.execute(_query(names[start : start + _COLUMNS_AT_ONCE], table.name))
+        for start in range(0, len(names), _COLUMNS_AT_ONCE)
+    ]
+    for parts in zip(*cursors, strict=True):
+        pairs = [(part[at], part[at + 1]) for part in parts for at in range(0, len(part), 2)]
+        yield begin + ",".join([literal(kind, value, encoding) for kind, value in pairs]) + ");"
+
+
+def _query(names: list[str], table: str) -> str:
+    fields = [f"typeof({name}), iif(typeof({name}) = 'text', CAST({name} AS BLOB), {name})" for name in names]
+    return f"SELECT {', '.join(fields)} FROM {quote_sqlite(table)} NOT INDEXED"
+
+
+def _made(row: SchemaRow) -> str:
+    # A comment may be its last word.
+    return f"{row.sql}\n;" if "--" in str(row.sql) else f"{row.sql};"
+
+
+def _written(row: SchemaRow) -> str:
+    """A virtual table as `.dump` writes it: creating it would create its shadow tables, which are there already."""
+    names = ",".join(_text(value) for value in (row.type, row.name, row.tbl_name))
+    return f"INSERT INTO sqlite_schema(type,name,tbl_name,rootpage,sql) VALUES({names},0,{_text(str(row.sql))});"
+
+
+def _verbatim(row: SchemaRow) -> str:
+    """The shell takes the carriage returns at line ends away."""
+    where = f"type = {_text(row.type)} AND name = {_text(row.name)}"
+    return f"UPDATE sqlite_schema SET sql = {_text(str(row.sql))} WHERE {where};"
+
+
+def _text(value: str) -> str:
+    return text_literal(value.encode(), "UTF-8")
