@@ -16,6 +16,7 @@ from backup import reader as analysts
 from backup.alert import trial_message
 from backup.check import check as check_all
 from backup.config import BackupSettings
+from backup.doctor import doctor, redacted
 from backup.drilling import drill_and_remember, failure
 from backup.guard import GuardHeld
 from backup.heartbeat import Heartbeat
@@ -92,13 +93,21 @@ def status(as_json: bool) -> None:
 def check() -> None:
     wrong = []
     for finding in check_all(settings.load(BackupSettings)):
-        click.echo(
-            f"{'ok   ' if finding.error is None else 'WRONG'} {finding.subject}: {finding.error or finding.told}"
-        )
+        click.echo(finding.line)
         wrong += [finding.error] if finding.error else []
     # A bot that has not written yet is the least of what can be wrong.
     wrong.sort(key=lambda error: isinstance(error, SourceError))
     sys.exit(wrong[0].exit_code if wrong else 0)
+
+
+@main.command("doctor", help="Everything that a supporter would ask for, to paste: no secret is in it.")
+def doctor_command() -> None:
+    config = settings.load(BackupSettings)
+    code = 0
+    for finding in doctor(config):
+        click.echo(redacted(finding.line, config))
+        code = code or (finding.error.exit_code if finding.error else 0)
+    sys.exit(code)
 
 
 @main.command(help="For the container's health check: was the source equal to the target recently?")

@@ -107,7 +107,7 @@ def _body(wrong: Wrong, equal_at: str | None, now: datetime) -> str:
         f"What: {_what(wrong)}",
         f"Since: {wrong.since} ({lasted})",
         f"It means: {kind_of(wrong.kind).meaning}",
-        f"Do: {wrong.hint}" if wrong.hint else "Do: ./sidemirror check",
+        f"Do: {wrong.hint}" if wrong.hint else "Do: ./sidemirror doctor",
         _as_of(equal_at),
     ]
     return "\n".join(lines)

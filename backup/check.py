@@ -28,6 +28,10 @@ class Finding:
     told: str
     error: SidemirrorError | None = None
 
+    @property
+    def line(self) -> str:
+        return f"ok    {self.subject}: {self.told}" if self.error is None else f"WRONG {self.subject}: {self.error}"
+
 
 def check(settings: BackupSettings) -> Iterator[Finding]:
     """The findings in order; what depends on a connection is left out when there is none."""

@@ -89,7 +89,7 @@ def _silent(known: Known, now: datetime) -> tuple[Wrong, ...]:
     equal_at = datetime.fromisoformat(outcome.equal_at) if outcome.equal_at else None
     age = abs((now - (equal_at or known.watching_since)).total_seconds())
     hint = (
-        "./sidemirror logs backup shows what it does; ./sidemirror check looks at everything; then ./sidemirror backup"
+        "./sidemirror logs backup shows what it does; ./sidemirror doctor looks at everything; then ./sidemirror backup"
     )
     if age > known.limit_seconds:
         last = f"since {outcome.equal_at} ({ago(age)})" if equal_at else f"in {ago(age)}, and never before"

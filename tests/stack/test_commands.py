@@ -74,6 +74,14 @@ def test_check_finds_the_target_safe(stack: Stack) -> None:
     assert stack.script("check").returncode == 0
 
 
+def test_doctor_tells_of_the_machine_and_of_the_sidecar_and_shows_no_password(stack: Stack) -> None:
+    told = stack.script("doctor").stdout
+    for expected in ("Docker: ", "Compose: ", "disk: ", "service: backup: 0 restarts", "certificate: "):
+        assert f"ok    {expected}" in told
+    assert "WRONG" not in told
+    assert stack.as_root("cat", "/volumes/secrets/backup/target_password").stdout.strip() not in told
+
+
 def test_backup_while_the_sidecar_is_down_says_what_to_do(private: Stack) -> None:
     result = private.script("backup", check=False)
     assert result.returncode == 1
