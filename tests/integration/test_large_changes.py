@@ -29,6 +29,19 @@ def test_large_changes_in_two_databases_go_in_one_run(source: Source) -> None:
     source.verify()
 
 
+def test_postgres_knows_how_large_a_table_is_as_soon_as_it_was_loaded(source: Source) -> None:
+    fill(source, "one.db")
+    source.run()
+    [database] = source.read_state().databases
+    [found] = source.target.query(
+        "SELECT c.reltuples::bigint, (SELECT count(*) FROM pg_stats WHERE schemaname = n.nspname AND tablename = 't') "
+        "FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace WHERE n.nspname = %s AND c.relname = 't'",
+        database.schema_name,
+    )
+    assert found[0] == ROWS, "counted by ANALYZE"
+    assert found[1] >= 3, "what a column holds is known, too"
+
+
 def test_a_value_that_history_could_not_keep_is_refused_and_the_other_databases_go_on(source: Source) -> None:
     source.write("CREATE TABLE t (a); INSERT INTO t VALUES (1)", "other.db")
     source.write("CREATE TABLE films (film); INSERT INTO films VALUES (zeroblob(120000001))", "films.db")
