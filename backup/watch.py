@@ -19,7 +19,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from backup import outbox, outcome
+from backup import outbox, outcome, restores
 from backup.address import Address
 from backup.alert import Message, Open, decide
 from backup.answer import limit_seconds
@@ -38,9 +38,12 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Told:
-    """What alerts.json holds. `failing`: the addresses that could not be reached at the last try, and why."""
+    """What alerts.json holds. `restores_until`: when the last restore was that was told. `failing`: the addresses that
+    could not be reached at the last try, and why.
+    """
 
     watching_since: str
+    restores_until: str
     opened: tuple[Open, ...] = ()
     waiting: tuple[Waiting, ...] = ()
     failing: tuple[tuple[str, str], ...] = ()
@@ -82,8 +85,17 @@ class Watch:
             )
             waiting = outbox.add(self.told.waiting, messages, len(addresses))
             self._keep(replace(self.told, opened=opened, waiting=waiting))
+        self._look_for_restores()
         for index, address in enumerate(addresses):
             self._deliver(index, address, len(addresses))
+
+    def _look_for_restores(self) -> None:
+        source, count = self.settings.source_name, len(self.settings.alert_addresses)
+        done = restores.since(self.settings.sqlite_dir, self.told.restores_until)
+        if done:
+            restores.write_down(self.settings.state_dir, self.settings.log_format, source, done)
+            waiting = outbox.add(self.told.waiting, restores.messages(source, done), count)
+            self._keep(replace(self.told, restores_until=done[-1].at, waiting=waiting))
 
     def _deliver(self, index: int, address: Address, count: int) -> None:
         message = outbox.for_address(self.told.waiting, index)
@@ -159,12 +171,13 @@ def read(state_dir: Path, now: datetime) -> Told:
     try:
         return Told(
             watching_since=datetime.fromisoformat(content["watching_since"]).isoformat(timespec="seconds"),
+            restores_until=datetime.fromisoformat(content.get("restores_until", now.isoformat())).isoformat(),
             opened=tuple(Open(Wrong(**one["wrong"]), one["told_at"]) for one in content["opened"]),
             waiting=tuple(Waiting(Message(**one["message"]), tuple(one["left"])) for one in content["waiting"]),
             failing=tuple((str(name), str(reason)) for name, reason in content["failing"]),
         )
     except (KeyError, TypeError, ValueError):
-        return Told(now.isoformat(timespec="seconds"))
+        return Told(now.isoformat(timespec="seconds"), (now - restores.FIRST_LOOK).isoformat())
 
 
 def write(state_dir: Path, told: Told) -> None:

@@ -28,7 +28,7 @@ class Watch:
     @contextmanager
     def during(self, found: Plan) -> Iterator[None]:
         """Around the staging of the plan."""
-        self.total = sum(step.rows for step in (*found.databases,)) + sum(step.rows for step in found.tables)
+        self.total = sum(step.rows for step in found.databases) + sum(step.rows for step in found.tables)
         yield
 
     def __call__(self, table: str, rows: int, size: int) -> None:
@@ -71,10 +71,6 @@ class Bar(Watch):
 class Lines(Watch):
     """Without a terminal: a line now and then."""
 
-    def __init__(self, seconds: float = SECONDS_BETWEEN_LINES) -> None:
-        super().__init__()
-        self.seconds = seconds
-
     @contextmanager
     def during(self, found: Plan) -> Iterator[None]:
         self.began = self.told_at = time.monotonic()
@@ -83,7 +79,7 @@ class Lines(Watch):
 
     def show(self, what: str) -> None:
         now = time.monotonic()
-        if now - self.told_at < self.seconds:
+        if now - self.told_at < SECONDS_BETWEEN_LINES:
             return
         self.told_at = now
         left = (now - self.began) * (self.total - self.rows) / self.rows if self.rows else 0.0
