@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Literal
 
 from backup.outcome import Outcome
@@ -47,11 +47,18 @@ def answer(known: Outcome, age: float | None, limit: float, target_error: str | 
         return Answer(
             "wrong", "NOT SAFE: the target does not have now what was mirrored, or cannot be reached (below)."
         )
-    if age is None:
-        return Answer("empty", f"Not yet: {as_of}.")
+    if age is None or known.run is None:  # looked at, perhaps, and there was nothing: that is no safety
+        return Answer("empty", "Not yet: nothing was mirrored yet.")
     if age > limit:
         return Answer("late", f"NOT SAFE: {as_of}; the last good run is too long ago.")
-    return Answer("safe", f"Safe: {as_of} ({ago(age)} ago).")
+    return Answer("safe", f"Safe: {as_of} ({ago(age)} ago){_last_drill(known)}.")
+
+
+def _last_drill(known: Outcome) -> str:
+    if known.drill is None or not known.drill.ok:
+        return ""
+    age = (datetime.now(UTC) - datetime.fromisoformat(known.drill.at)).total_seconds()
+    return f"; the last drill, {ago(age)} ago, took {known.drill.seconds:.1f} s"
 
 
 def ago(seconds: float) -> str:

@@ -11,7 +11,7 @@ from datetime import UTC, datetime, timedelta
 from types import FrameType
 from uuid import UUID
 
-from backup import drilling, outcome
+from backup import alive, drilling, outcome
 from backup.agenda import Agenda, jittered, left_of
 from backup.config import BackupSettings
 from backup.drill import DrillStopped
@@ -55,6 +55,7 @@ class Scheduler:
         """The sidecar's main loop; returns after SIGTERM or SIGINT."""
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._stop)
+        alive.start(self.settings.state_dir)
         self._begin()
         while not self.stopping.is_set():
             look = self._wait(_POLL_SECONDS)

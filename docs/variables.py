@@ -14,6 +14,7 @@ sys.path.insert(0, str(ROOT))
 from pydantic import SecretStr  # noqa: E402
 
 from backup.config import BackupSettings  # noqa: E402
+from backup.page.config import PageSettings  # noqa: E402
 from mirror.settings import Settings  # noqa: E402
 
 _LINE = re.compile(r"#?([A-Z][A-Z_]*)=(.*)")
@@ -34,6 +35,9 @@ _TYPES = {
     "TELEGRAM_API_BASE": "address",
     "BOT_UID": "number above 0",
     "BOT_GID": "number above 0",
+    "STATUS_PASSWORD": "secret",
+    "STATUS_PORT": "port",
+    "STATUS_HOSTS": "names",
     "STAND_IN_PORT": "port",
     "STAND_IN_POOLER_PORT": "port",
     "SUPABASE_DB_PORT": "port",
@@ -55,6 +59,7 @@ _TYPES = {
     "ALERT_AFTER": "duration",
     "HEARTBEAT_URL": "secret",
     "HEARTBEAT_URL_FILE": "file",
+    "STATUS_ADDRESS": "address",
     "SQLITE_DIR": "folder",
     "JSON_DIR": "folder",
     "STATE_DIR": "folder",
@@ -65,6 +70,7 @@ _MEANINGS = {
     "SQLITE_DIR": "The bot's databases. In the containers: /data/sqlite.",
     "JSON_DIR": "The bot's documents. In the containers: /data/json.",
     "STATE_DIR": "The sidecar's own. In the containers: /state.",
+    "STATUS_ADDRESS": "The address that the page listens on.",
 }
 
 _HEAD = """# Every variable
@@ -134,7 +140,9 @@ def text() -> str:
     lines.append(_PROGRAMS.strip("\n"))
     shared = Settings.model_fields
     own = {name: field for name, field in BackupSettings.model_fields.items() if name not in shared}
-    for heading, fields in (("Both", shared), ("Only `python -m backup`", own)):
+    page = {name: field for name, field in PageSettings.model_fields.items() if name not in shared}
+    groups = (("Both", shared), ("Only `python -m backup`", own), ("Only `python -m backup.page`", page))
+    for heading, fields in groups:
         lines.append(f"\n{heading}:\n{_TABLE}")
         for name, field in fields.items():
             variable = known.get(name.upper(), Variable(name.upper(), "", ""))

@@ -45,10 +45,29 @@ def parse_duration(text: object) -> timedelta:
 Duration = Annotated[timedelta, BeforeValidator(parse_duration)]
 
 
-class Settings(BaseSettings):
-    """The variables that backup and restore share. Frozen; printing it shows no secret."""
+class Environment(BaseSettings):
+    """What a program reads from its environment. Frozen; printing it shows no secret."""
 
     # What begins so is ours, and a name among them that is not known is an error.
+    prefixes: ClassVar[tuple[str, ...]] = ()
+
+    model_config = SettingsConfigDict(frozen=True, extra="ignore", env_ignore_empty=True)
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],  # noqa: ARG003 - the names are pydantic's
+        init_settings: PydanticBaseSettingsSource,
+        *_: Any,
+        **__: Any,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Only what `load` hands over: it has looked at the whole environment, and at nothing else."""
+        return (init_settings,)
+
+
+class Settings(Environment):
+    """The variables that backup and restore share."""
+
     prefixes: ClassVar[tuple[str, ...]] = (
         "SUPABASE_",
         "RESTORE_",
@@ -58,8 +77,6 @@ class Settings(BaseSettings):
         "STATE_",
         "LOG_FORMAT",
     )
-
-    model_config = SettingsConfigDict(frozen=True, extra="ignore", env_ignore_empty=True)
 
     source_name: str = "bot"
     sqlite_dir: Path = Path("volumes/sqlite")
@@ -73,17 +90,6 @@ class Settings(BaseSettings):
     supabase_db_sslmode: str = "verify-full"
     supabase_db_sslrootcert: Path | None = None
     log_format: Annotated[Literal["text", "json"], BeforeValidator(str.lower)] = "text"
-
-    @classmethod
-    def settings_customise_sources(
-        cls,
-        settings_cls: type[BaseSettings],  # noqa: ARG003 - the names are pydantic's
-        init_settings: PydanticBaseSettingsSource,
-        *_: Any,
-        **__: Any,
-    ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Only what `load` hands over: it has looked at the whole environment, and at nothing else."""
-        return (init_settings,)
 
     @field_validator("source_name")
     @classmethod
@@ -139,7 +145,7 @@ class Settings(BaseSettings):
         return self
 
 
-AnySettings = TypeVar("AnySettings", bound=Settings)
+AnySettings = TypeVar("AnySettings", bound=Environment)
 
 
 def load(settings: type[AnySettings], environ: Mapping[str, str] | None = None) -> AnySettings:

@@ -17,7 +17,7 @@ test_command() {
     # Some of the checks read the environment: a developer's own settings must not change their outcome.
     unset COMPOSE_FILE COMPOSE_PROJECT_NAME COMPOSE_PROFILES SUPABASE_DB_HOST SUPABASE_DB_USER SUPABASE_DB_PORT \
         SUPABASE_DB_PASSWORD SOURCE_NAME BOT_IMAGE BOT_TOKEN BOT_TOKEN_FILE BOT_UID BOT_GID SIDEMIRROR_VOLUMES \
-        DISCORD_WEBHOOK_URL DISCORD_WEBHOOK_URL_FILE EMERGENCY_DIR
+        STATUS_PASSWORD STATUS_PORT STATUS_HOSTS DISCORD_WEBHOOK_URL DISCORD_WEBHOOK_URL_FILE EMERGENCY_DIR
     export COMPOSE_ENV_FILES=/dev/null
     scratch=$(mktemp -d)
     chmod 755 "$scratch"
@@ -75,7 +75,7 @@ lint() {
     run_step "shellcheck" scripts .venv/bin/shellcheck --external-sources --check-sourced
     run_step "yamllint" .venv/bin/yamllint --strict docker-compose.yml services/compose .hadolint.yaml .compose-lint.yml .yamllint
     run_step "docker compose config" compose_config
-    run_step "documentation" .venv/bin/python -m pytest -p no:cacheprovider tests/unit/test_docs.py
+    run_step "documentation" .venv/bin/python -m pytest -p no:cacheprovider tests/unit/test_docs.py tests/unit/test_monitoring.py
     run_step "documentation as a site" .venv/bin/zensical build --clean --strict
     run_step "compose-lint" .venv/bin/compose-lint check --strict-config --fail-on low --config .compose-lint.yml "$scratch/merged.yml"
 }
@@ -117,8 +117,13 @@ install_venv() {
 # --- unit and integration: inside the shipped image ----------------------------------------------------------------
 
 test_image() {
-    run_step "build the test image" docker buildx build --quiet --target test --file backup/Dockerfile \
-        --secret "id=ca,src=${SIDEMIRROR_CA_BUNDLE:-/etc/ssl/certs/ca-certificates.crt}" --tag "sidemirror/test:$SIDEMIRROR_TAG" . || finish
+    run_step "build the test image" image test || finish
+}
+
+# image STAGE: of the sidecar's Dockerfile.
+image() {
+    docker buildx build --quiet --target "$1" --file backup/Dockerfile \
+        --secret "id=ca,src=${SIDEMIRROR_CA_BUNDLE:-/etc/ssl/certs/ca-certificates.crt}" --tag "sidemirror/$1:$SIDEMIRROR_TAG" .
 }
 
 # in_test_image PART [DOCKER OPTIONS…]: as hardened as the sidecar itself.
@@ -130,7 +135,7 @@ in_test_image() {
     shift
     docker run --rm --init --name "$TEST_PROJECT-test" --label "$TEST_PROJECT" --read-only --cap-drop ALL \
         --security-opt no-new-privileges --pids-limit 200 --tmpfs /tmp:exec --tmpfs /small:size=2m,uid=10001 --env HOME=/tmp --env CI="${CI:-}" \
-        "$@" "sidemirror/test:$SIDEMIRROR_TAG" pytest -p no:cacheprovider --numprocesses "$processes" "tests/$part"
+        "$@" "sidemirror/${stage:-test}:$SIDEMIRROR_TAG" pytest -p no:cacheprovider --numprocesses "$processes" "tests/$part"
 }
 
 integration() {
@@ -140,6 +145,7 @@ integration() {
     # shellcheck disable=SC2046 # the options are words
     run_step "integration tests, inside the image" in_test_image integration $(stand_in_options 6543) ||
         last_lines -p "$TEST_PROJECT" logs --tail 60 --no-color
+    run_step "build the browser image" image browser && run_step "the page, in a real Chromium" page
     run_step "the gallery through a session pooler" gallery 5433
     run_step "the gallery without a pooler" gallery 5432
     docker compose -p "$TEST_PROJECT" down --volumes --remove-orphans --timeout 5 >/dev/null 2>&1
@@ -159,6 +165,16 @@ postgres_15() {
 start_postgres_15() {
     require_base_image bookworm &&
         docker compose -p "$TEST_PROJECT" -f docker-compose.yml -f tests/postgres15.yml up --build --detach --wait postgres
+}
+
+# Chromium wants more processes than the sidecar is given, and shared memory.
+# shellcheck disable=SC2046 # the options are words
+page() {
+    stage=browser
+    in_test_image page --pids-limit 1000 --shm-size 256m $(stand_in_options 6543)
+    code=$?
+    stage=test
+    return "$code"
 }
 
 # shellcheck disable=SC2046 # the options are words

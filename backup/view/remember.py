@@ -40,6 +40,8 @@ def remember(work: Work, counts: Counts, seconds: float) -> None:
             _slow_figures(view, work, now)
             store.trim(view)
     except (sqlite3.Error, psycopg2.Error, OSError, UnicodeError) as error:
+        if isinstance(error, psycopg2.Error):
+            work.connection.close()  # it may stand in the middle of a transaction, and the next run must not meet it there
         log.warning("What the status page shows was not written (%s); the next run does it", type(error).__name__)
 
 

@@ -26,6 +26,7 @@ main() {
     folder secrets/backup "$bot_uid:$bot_gid" 0500
     folder secrets/restore "$bot_uid:$bot_gid" 0500
     folder secrets/postgres "$postgres_uid:$postgres_uid" 0500
+    folder secrets/page "$bot_uid:$bot_gid" 0500
     belongs_to_bot sqlite json emergency state
     installation
     passwords
@@ -90,6 +91,12 @@ passwords() {
     fi
     secret backup "$bot_uid:$bot_gid" "$password"
     secret restore "$bot_uid:$bot_gid" "$password"
+    status_password
+}
+
+# The status page's own; empty where the page is to be open to everybody on this machine.
+status_password() {
+    secret page "$bot_uid:$bot_gid" "${STATUS_PASSWORD:-$(kept secrets/status_password)}" status_password
 }
 
 # The password that a person gave, in .env or in a file; a file leaves no trace in `docker inspect`.

@@ -16,7 +16,7 @@ from testinfra.host import Host
 
 ROOT = Path(__file__).resolve().parents[2]
 TAG = os.environ.get("SIDEMIRROR_TAG", "local")
-SERVICES = ("bot", "telegram", "backup", "postgres")
+SERVICES = ("bot", "telegram", "backup", "page", "postgres")
 
 Result = subprocess.CompletedProcess[str]
 
@@ -50,7 +50,9 @@ class Stack:
         self.volumes = volumes
         self.volumes.mkdir(parents=True, exist_ok=True)
         keep = {
-            name: os.environ[name] for name in os.environ if not name.startswith(("SUPABASE_", "BOT_", "SIDEMIRROR_"))
+            name: os.environ[name]
+            for name in os.environ
+            if not name.startswith(("SUPABASE_", "BOT_", "STATUS_", "SIDEMIRROR_"))
         }
         self.env = keep | {
             "COMPOSE_PROJECT_NAME": project,
@@ -58,6 +60,7 @@ class Stack:
             "SIDEMIRROR_VOLUMES": str(volumes),
             "STAND_IN_PORT": "0",
             "STAND_IN_POOLER_PORT": "0",
+            "STATUS_PORT": "0",
             # The tests say when a run happens, apart from the one at the sidecar's start.
             "BACKUP_EVERY": "6h",
             "BACKUP_ON_CHANGE": "off",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from stack import SERVICES, Stack, poll
 
-USERS = {"bot": 10001, "telegram": 10002, "backup": 10001, "postgres": 999}
+USERS = {"bot": 10001, "telegram": 10002, "backup": 10001, "page": 10001, "postgres": 999}
 every_service = pytest.mark.parametrize("service", SERVICES)
 
 
@@ -61,7 +61,13 @@ def test_it_is_healthy_by_a_check_that_does_its_work(stack: Stack, service: str)
 
 @pytest.mark.parametrize(
     ("service", "first"),
-    [("bot", "docker-init"), ("telegram", "docker-init"), ("backup", "supervisord"), ("postgres", "stand-in")],
+    [
+        ("bot", "docker-init"),
+        ("telegram", "docker-init"),
+        ("backup", "supervisord"),
+        ("page", "docker-init"),
+        ("postgres", "stand-in"),
+    ],
 )
 def test_pid_1_is_one_that_reaps_and_passes_signals_on(stack: Stack, service: str, first: str) -> None:
     command = stack.host(service).check_output("tr '\\0' ' ' </proc/1/cmdline")

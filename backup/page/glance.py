@@ -1,0 +1,73 @@
+"""The answer at a glance: what the sidecar last knew of itself, and whether the sidecar is still there to know it."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Literal
+
+from backup import outcome
+from backup.alive import EVERY_SECONDS, last_beat
+from backup.answer import State, ago, answer
+from backup.outcome import STATUS_FILE, Outcome
+from backup.view.store import FILE
+
+# It beats every five seconds; a machine that is busy, or a clock that was set, may take some of them.
+LOST_SECONDS = 6 * EVERY_SECONDS
+
+# Before the first run has told it: BACKUP_EVERY's default, and the grace.
+LIMIT_SECONDS = 22_200.0
+
+
+@dataclass(frozen=True)
+class Glance:
+    """`state` is the colour, `sentence` the answer; `age` is the one figure for freshness, in seconds."""
+
+    state: State | Literal["lost"]
+    sentence: str
+    age: float | None
+    limit: float
+    heard: float | None
+    known: Outcome
+
+    @property
+    def safe(self) -> bool:
+        return self.state == "safe"
+
+    @property
+    def equal_at(self) -> float | None:
+        return None if self.known.equal_at is None else datetime.fromisoformat(self.known.equal_at).timestamp()
+
+
+def look(state_dir: Path, facts: dict[str, Any], now: datetime | None = None) -> Glance:
+    """The answer as of now."""
+    now = now or datetime.now(UTC)
+    known = outcome.read(state_dir)
+    age = known.seconds_since_equal(now)
+    limit = float(facts.get("limit_seconds", LIMIT_SECONDS))
+    beat = last_beat(state_dir)
+    heard = None if beat is None else max(0.0, now.timestamp() - beat)
+    found = answer(known, age, limit)
+    if heard is None or heard > LOST_SECONDS:
+        return Glance("lost", _lost(heard, known), age, limit, heard, known)
+    return Glance(found.state, found.sentence, age, limit, heard, known)
+
+
+def version(state_dir: Path) -> str:
+    """Another one as soon as the sidecar has written anything that the page shows."""
+    marks = []
+    for name in (STATUS_FILE, FILE, "events.jsonl"):
+        try:
+            found = os.stat(state_dir / name)  # noqa: PTH116 - a stat a second for each reader
+            marks.append(f"{found.st_ino:x}.{found.st_mtime_ns:x}")
+        except OSError:
+            marks.append("-")
+    return "/".join(marks)
+
+
+def _lost(heard: float | None, known: Outcome) -> str:
+    since = "has never been heard from" if heard is None else f"has not been heard from for {ago(heard)}"
+    as_of = f"; everything up to {known.equal_at} was mirrored" if known.equal_at else ""
+    return f"NOT KNOWN: the sidecar {since}{as_of}. What stands below is old."
