@@ -140,10 +140,11 @@ def _guard(work: Work, file: str, tables: tuple[TableChange, ...]) -> None:
         note = restored.read(work.settings.sqlite_dir).get(file)
         if known is None or note is None or note.token != str(known.token):
             raise
-        then = read_state(work.connection, work.settings.source_name, note.run)
+        then = read_state(work.connection, note.source or work.settings.source_name, note.run)
         point = then.database(file) if then else None
         guard.check(file, tables, shrink, {t.mirror.name: t.content.rows for t in point.tables} if point else None)
-        log.info("%s was restored to run %d, so it may have less than its mirror", file, note.run)
+        whose = f" of {note.source}" if note.source else ""
+        log.info("%s was restored to run %d%s, so it may have less than its mirror", file, note.run, whose)
 
 
 def _refuse_what_is_too_large(path: Path, pair: Pair, tables: tuple[TableChange, ...]) -> None:

@@ -17,15 +17,19 @@ NOTE = "restored.json"
 
 @dataclass(frozen=True)
 class Restored:
-    """`run` is the restore point, `token` that of the run which had changed the database's mirror last."""
+    """`run` is the restore point, `token` that of the run which had changed the database's mirror last.
+
+    `source`: another one that the restore point is of; None for the source itself.
+    """
 
     run: int
     token: str
+    source: str | None = None
 
 
-def note(sqlite_dir: Path, run: int, databases: dict[str, UUID]) -> None:
+def note(sqlite_dir: Path, run: int, databases: dict[str, UUID], source: str | None = None) -> None:
     """Notes the databases (by file, with their tokens) beside those of earlier restores. Raises OSError."""
-    known = read(sqlite_dir) | {file: Restored(run, str(token)) for file, token in databases.items()}
+    known = read(sqlite_dir) | {file: Restored(run, str(token), source) for file, token in databases.items()}
     path = sqlite_dir / FOLDER / NOTE
     path.parent.mkdir(parents=True, exist_ok=True)
     unfinished = path.with_suffix(".new")
@@ -37,6 +41,8 @@ def read(sqlite_dir: Path) -> dict[str, Restored]:
     """By file; {} where there is no note that can be read."""
     try:
         content = json.loads((sqlite_dir / FOLDER / NOTE).read_text(encoding="utf-8"))
-        return {file: Restored(int(each["run"]), str(each["token"])) for file, each in content.items()}
+        return {
+            file: Restored(int(each["run"]), str(each["token"]), each.get("source")) for file, each in content.items()
+        }
     except (OSError, ValueError, TypeError, KeyError, AttributeError):
         return {}

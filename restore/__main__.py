@@ -59,6 +59,8 @@ Exit codes:
     "--only", multiple=True, metavar="NAME", help="Only this database, document or database.table; can be given again."
 )
 @click.option("--allow-violations", is_flag=True, help="Of single tables: rows may refer to rows that are not there.")
+@click.option("--source", metavar="NAME", help="Another source's data than SOURCE_NAME's, on purpose.")
+@click.option("--as", "into_source", metavar="NAME", help="With --source and --yes: this source's name, to be sure.")
 @click.option(
     "--into", type=click.Path(path_type=Path), help="Write into this folder instead, and change nothing else."
 )
@@ -87,6 +89,8 @@ def main(
     at: str | None,
     only: tuple[str, ...],
     allow_violations: bool,
+    source: str | None,
+    into_source: str | None,
     into: Path | None,
     sql_file: Path | None,
     dry: bool,
@@ -112,11 +116,38 @@ def main(
     if len(ways) > 1:
         raise ConfigError(f"both {' and '.join(ways)} are given", "give one of them: none changes anything in place")
 
+    if source == config.source_name:
+        raise ConfigError(f"--source {source} is this source itself (SOURCE_NAME)", "leave --source out")
+    if into_source is not None and (source is None or into_source != config.source_name):
+        raise ConfigError(
+            f"--as {into_source} is not what would be replaced",
+            f"--as belongs to --source and names this source: --source NAME --as {config.source_name}",
+        )
+
     def confirm(plan: Plan) -> None:
         made = f" (made {show_time(plan.at)})" if plan.at else ""
         click.echo(f"Restore point {plan.run} of {plan.source}{made}, from {config.supabase_db_host}:")
         click.echo("\n".join(plan.lines()))
-        ask("Restore this?")
+        if source and not into:
+            confirm_source(source)
+        else:
+            ask("Restore this?")
+
+    def confirm_source(other: str) -> None:
+        own = config.source_name
+        click.echo(
+            f"This is the data of {other}, and it comes into the folders of {own}. What {own} has there now is kept aside, "
+            f"its other files stay, and with the next backup its mirror becomes equal to them. The mirror of {other} and the "
+            "installation that writes it are not touched."
+        )
+        if into_source == own and yes:
+            return
+        if yes or not sys.stdin.isatty():
+            raise Cancelled(
+                f"the data of {other} would replace that of {own}", f"if that is meant, add --yes --as {own}"
+            )
+        if click.prompt(f"To replace the data of {own} by that of {other}, type {own}", default="") != own:
+            raise Cancelled("nothing was changed", "")
 
     def confirm_undo(name: str, files: list[str]) -> None:
         click.echo(f"Puts back what is kept in {swap.REPLACED}/{name}:\n" + "\n".join(f"  {file}" for file in files))
@@ -131,7 +162,7 @@ def main(
             raise Cancelled("nothing was changed", "")
 
     if list_only:
-        points = restore_points(config)
+        points = restore_points(config, source or config.source_name)
         click.echo(
             json.dumps([point.to_json() for point in points], indent=1) if as_json else "\n".join(as_lines(points))
         )
@@ -144,7 +175,7 @@ def main(
         log.info("Undone. What was there before is kept in %s/%s, below each folder", swap.REPLACED, kept)
     else:
         now = datetime.now().astimezone()
-        request = Request(run, parse_time(at, now) if at else None, only, allow_violations)
+        request = Request(run, parse_time(at, now) if at else None, only, allow_violations, source)
         if dry:
             show_dry_run(dry_run(config, request, examples), as_json)
             return

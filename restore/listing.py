@@ -26,8 +26,8 @@ class RestorePoint:
         return asdict(self) | {"at": self.at.astimezone(UTC).isoformat(timespec="seconds")}
 
 
-def restore_points(settings: Settings) -> tuple[RestorePoint, ...]:
-    """All of them. Raises NoBackup."""
+def restore_points(settings: Settings, source: str) -> tuple[RestorePoint, ...]:
+    """All of a source's. Raises NoBackup."""
     with connected(settings) as connection, reading(connection) as cursor:
         cursor.execute("SELECT to_regclass('sidemirror.runs') IS NOT NULL")
         rows: list[tuple[Any, ...]] = []
@@ -36,11 +36,11 @@ def restore_points(settings: Settings) -> tuple[RestorePoint, ...]:
                 "SELECT r.run, r.finished_at, r.rows_upserted, r.rows_deleted, r.documents_changed, "
                 "r.proved_at IS NOT NULL FROM sidemirror.runs AS r JOIN sidemirror.sources AS s ON s.id = r.source_id "
                 "WHERE s.name = %s ORDER BY r.run DESC",
-                (settings.source_name,),
+                (source,),
             )
             rows = cursor.fetchall()
     if not rows:
-        raise NoBackup(f"the target has no backup of the source {settings.source_name}", "check SOURCE_NAME")
+        raise NoBackup(f"the target has no backup of the source {source}", "check SOURCE_NAME")
     return tuple(RestorePoint(*row) for row in rows)
 
 

@@ -34,6 +34,8 @@ def plan_for(connection: Connection, settings: Settings, request: Request, sqlit
     """The plan for what is asked. Raises NoBackup, saying what there is, and RestoreError for what cannot be."""
     source = request.source or settings.source_name
     state = catalog.read_state(connection, source)
+    if state is None and request.source:
+        raise NoBackup(f"the target has no source {source}", f"it has {_sources(connection)}")
     point = None
     if state is not None:
         point = _point(points_of(connection, settings, state.source_id), request)
@@ -59,6 +61,15 @@ def stage(connection: Connection, found: Plan, staged: dict[str, Path], watch: W
             stage_database(cursor, now, step, staged[str(step.destination)], watch or Watch())
         for document in found.documents:
             stage_document(cursor, now, document, staged[str(document.destination)])
+
+
+def _sources(connection: Connection) -> str:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT to_regclass('sidemirror.sources') IS NOT NULL")
+        if cursor.fetchone() != (True,):
+            return "none at all"
+        cursor.execute("SELECT string_agg(name, ', ' ORDER BY name) FROM sidemirror.sources")
+        return str(cursor.fetchall()[0][0] or "none at all")
 
 
 def _point(points: list[Point], request: Request) -> Point | None:

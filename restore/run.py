@@ -12,7 +12,7 @@ from uuid import UUID
 
 from psycopg2.extensions import connection as Connection
 
-from mirror import holder, restored
+from mirror import catalog, holder, restored
 from mirror.errors import RestoreError, StateError
 from mirror.part import part_of
 from mirror.settings import Settings
@@ -88,7 +88,7 @@ def _restore(
             with all_put(parts, request.allow_violations) as commit:
                 # Before the files are there: from now on, no other installation can write a mirror that they differ from.
                 holder.take(connection, settings.source_name, installation)
-                restored.note(settings.sqlite_dir, found.run, found.tokens)
+                _note(connection, settings, found)
                 commit()
             for part in parts:
                 part.scratch.unlink()
@@ -148,6 +148,17 @@ def _stage_tables(connection: Connection, settings: Settings, found: Plan, name:
         rows = replace(found, databases=databases, documents=(), tables=())
         stage(connection, rows, {str(part.scratch): part.scratch for part in parts}, watch)
     return parts
+
+
+def _note(connection: Connection, settings: Settings, found: Plan) -> None:
+    """Tells the sidecar that what it will find is meant, whosesoever data it is."""
+    if found.source == settings.source_name:
+        restored.note(settings.sqlite_dir, found.run, found.tokens)
+        return
+    own = catalog.read_state(connection, settings.source_name)
+    tokens = {database.file: database.token for database in (own.databases if own else ())}
+    known = {file: tokens[file] for file in found.tokens if file in tokens}
+    restored.note(settings.sqlite_dir, found.run, known, found.source)
 
 
 def _moves(settings: RestoreSettings, found: Plan, name: str) -> tuple[swap.Move, ...]:
