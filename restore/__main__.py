@@ -137,8 +137,8 @@ def main(
         own = config.source_name
         click.echo(
             f"This is the data of {other}, and it comes into the folders of {own}. What {own} has there now is kept aside, "
-            f"its other files stay, and with the next backup its mirror becomes equal to them. The mirror of {other} and the "
-            "installation that writes it are not touched."
+            f"its other files stay, and with the next backup its mirror becomes equal to them. The mirror of {other} "
+            "and the installation that writes it are not touched."
         )
         if into_source == own and yes:
             return

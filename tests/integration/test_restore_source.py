@@ -36,7 +36,8 @@ def other(source: Source, target: Target, tmp_path: Path) -> Source:
 
 def everything_of(source: Source) -> list[tuple[object, ...]]:
     return source.target.query(
-        "SELECT holder, held_since, last_run, (sidemirror.state(name) - 'target_bytes')::text FROM sidemirror.sources WHERE name = %s",
+        "SELECT holder, held_since, last_run, (sidemirror.state(name) - 'target_bytes')::text "
+        "FROM sidemirror.sources WHERE name = %s",
         source.name,
     )
 
