@@ -8,7 +8,8 @@ import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -33,14 +34,25 @@ class Ran:
 
 
 @dataclass(frozen=True)
+class Bar:
+    """One bar of the picture: in which of its charts, and how long (seconds, or what the chart's title says)."""
+
+    chart: str
+    label: str
+    length: float
+    ours: bool = False
+
+
+@dataclass(frozen=True)
 class Figure:
-    """One line of the table: what was measured, against what it is held, and the limit it must keep (None: none)."""
+    """One line of the table: what was measured, against what it is held, and the goal it must reach (None: none)."""
 
     what: str
     value: str
     against: str = ""
     floor: str = ""
     kept: bool | None = None
+    bar: Bar | None = None
 
 
 def run(environ: dict[str, str], *arguments: str) -> Ran:
@@ -49,9 +61,20 @@ def run(environ: dict[str, str], *arguments: str) -> Ran:
     process = subprocess.Popen(
         [sys.executable, "-m", *arguments], env=environ, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
     )
+    return _watched(process, arguments, began)
+
+
+def program(*arguments: str, environ: dict[str, str] | None = None) -> Ran:
+    """Runs another program in the same way."""
+    began = time.monotonic()
+    process = subprocess.Popen(arguments, env=environ, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    return _watched(process, arguments, began)
+
+
+def _watched(process: subprocess.Popen[str], arguments: Sequence[str], began: float) -> Ran:
     peak = 0
     while process.poll() is None:
-        peak = max(peak, _resident(process.pid))
+        peak = max(peak, resident(process.pid))
         time.sleep(0.01)
     seconds = time.monotonic() - began
     output = process.stdout.read() if process.stdout else ""
@@ -69,14 +92,35 @@ def spread(values: Sequence[float], unit: str = "s", digits: int = 2) -> str:
     return f"{median(values):.{digits}f} {unit} ({min(values):.{digits}f} to {max(values):.{digits}f})"
 
 
-def _resident(pid: int) -> int:
+def percentile(values: Sequence[float], share: float) -> float:
+    """The value below which this share of the others is."""
+    ordered = sorted(values)
+    return ordered[min(len(ordered) - 1, int(len(ordered) * share))]
+
+
+def resident(pid: int) -> int:
+    """Bytes of resident memory of a process and all below it."""
     total = 0
+    for one in _family(pid):
+        with suppress(OSError, IndexError):  # it ended in between
+            total += int(Path(f"/proc/{one}/statm").read_text().split()[1]) * _PAGE
+    return total
+
+
+def cpu_seconds(pid: int) -> float:
+    """What a process, all below it, and those of them that have ended used of the processor."""
+    ticks = 0
+    for one in _family(pid):
+        with suppress(OSError, IndexError):
+            ticks += sum(map(int, Path(f"/proc/{one}/stat").read_text().rsplit(")", 1)[1].split()[11:15]))
+    return ticks / os.sysconf("SC_CLK_TCK")
+
+
+def _family(pid: int) -> Iterator[int]:
     pending = [pid]
     while pending:
         one = pending.pop()
-        try:
-            total += int(Path(f"/proc/{one}/statm").read_text().split()[1]) * _PAGE
-            pending += [int(child) for child in Path(f"/proc/{one}/task/{one}/children").read_text().split()]
-        except (OSError, IndexError):
-            continue  # it ended in between
-    return total
+        yield one
+        with suppress(OSError):
+            for task in Path(f"/proc/{one}/task").iterdir():
+                pending += [int(child) for child in (task / "children").read_text().split()]

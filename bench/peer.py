@@ -12,6 +12,9 @@ from pathlib import Path
 from psycopg2.extensions import connection as Connection
 from psycopg2.extras import execute_values
 
+from bench import measure
+from bench.place import Place
+
 TABLES = {
     "message_owners": (
         "message_id bigint, chat_id bigint, user_id bigint, note text, timestamp bigint",
@@ -89,3 +92,15 @@ def _batches(rows: Iterator[tuple[object, ...]]) -> Iterator[list[tuple[object, 
 
 def _typed(table: str, rows: list[tuple[object, ...]]) -> list[tuple[object, ...]]:
     return [(*row[:-1], bool(row[-1])) for row in rows] if table == "payments" else rows
+
+
+def pgloader(place: Place, database: Path) -> float:
+    """Seconds that pgloader takes for the same database, with its defaults for SQLite: tables, rows, keys, sequences."""
+    command = ("pgloader", "--on-error-stop", f"sqlite://{database}", place.url)
+    return measure.program(*command, environ=place.with_password).seconds
+
+
+def pg_dump(place: Place, schema: str) -> float:
+    """Seconds to dump a schema to nowhere, in pg_dump's own format without compression."""
+    command = ("pg_dump", "--format=custom", "--compress=0", "--no-sync", f"--schema={schema}", "--file=/dev/null")
+    return measure.program(*command, place.url, environ=place.with_password).seconds

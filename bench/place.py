@@ -39,6 +39,25 @@ class Place:
     def connect(self) -> Connection:
         return connect(self.database)
 
+    @property
+    def url(self) -> str:
+        """The same way for programs that want a URL; the password is in `with_password`."""
+        config = settings.load(Settings)
+        where = f"{config.supabase_db_host}:{config.supabase_db_port}/{self.database}"
+        return f"postgresql://{config.supabase_db_user}@{where}?sslmode=require"
+
+    @property
+    def with_password(self) -> dict[str, str]:
+        """What libpq's programs, and others that follow them, read from their environment."""
+        config = settings.load(Settings)
+        trusted = str(config.supabase_db_sslrootcert or "")
+        return {
+            **os.environ,
+            "PGPASSWORD": config.supabase_db_password.get_secret_value(),
+            "PGSSLROOTCERT": trusted,
+            "SSL_CERT_FILE": trusted,
+        }
+
     def empty(self) -> None:
         """Back to a first start: an empty database, an empty state folder. The source stays."""
         remake(self.database)

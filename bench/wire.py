@@ -1,12 +1,18 @@
-"""A connection to the target that counts: bytes each way, and round trips (answers that followed a question)."""
+"""A connection to the target that counts: bytes each way, and round trips (answers that followed a question).
+
+It can be as long as one to another continent: then each way takes half of that. (The kernel's netem does the same, but not
+every kernel has it.)
+"""
 
 from __future__ import annotations
 
 import socket
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from queue import SimpleQueue
 
 from bench.place import Place
 from mirror import settings
@@ -18,6 +24,7 @@ class Wire:
     """Everything counts, TLS and log-in included."""
 
     port: int
+    delay: float = 0.0  # seconds, each way
     sent: int = 0
     received: int = 0
     round_trips: int = 0
@@ -37,11 +44,11 @@ class Wire:
 
 
 @contextmanager
-def counted() -> Iterator[Wire]:
-    """A wire that is open for the length of the block."""
+def counted(delay: float = 0.0) -> Iterator[Wire]:
+    """A wire that is open for the length of the block; `delay` seconds each way."""
     config = settings.load(Settings)
     with socket.create_server(("127.0.0.1", 0)) as server:
-        wire = Wire(server.getsockname()[1])
+        wire = Wire(server.getsockname()[1], delay)
         address = (config.supabase_db_host, config.supabase_db_port)
         threading.Thread(target=_serve, args=(server, address, wire), daemon=True).start()
         yield wire
@@ -61,6 +68,9 @@ def _serve(server: socket.socket, address: tuple[str, int], wire: Wire) -> None:
 
 
 def _pump(source: socket.socket, sink: socket.socket, wire: Wire, outwards: bool) -> None:
+    late: SimpleQueue[tuple[float, bytes]] = SimpleQueue()
+    if wire.delay:
+        threading.Thread(target=_deliver, args=(late, sink), daemon=True).start()
     with suppress(OSError):
         while data := source.recv(256 * 1024):
             if outwards:
@@ -70,6 +80,28 @@ def _pump(source: socket.socket, sink: socket.socket, wire: Wire, outwards: bool
                 wire.received += len(data)
                 wire.round_trips += wire.asked
                 wire.asked = False
+            if wire.delay:
+                late.put((time.monotonic() + wire.delay, data))
+            else:
+                sink.sendall(data)
+    if wire.delay:
+        late.put((time.monotonic() + wire.delay, b""))
+    else:
+        _end(sink)
+
+
+def _deliver(late: SimpleQueue[tuple[float, bytes]], sink: socket.socket) -> None:
+    """What is on its way, each piece when it is due."""
+    with suppress(OSError):
+        while True:
+            due, data = late.get()
+            time.sleep(max(0.0, due - time.monotonic()))
+            if not data:
+                break
             sink.sendall(data)
+    _end(sink)
+
+
+def _end(sink: socket.socket) -> None:
     with suppress(OSError):
         sink.shutdown(socket.SHUT_WR)

@@ -148,9 +148,16 @@ integration() {
     run_step "build the browser image" image browser && run_step "the page, in a real Chromium" page
     run_step "the gallery through a session pooler" gallery 5433
     run_step "the gallery without a pooler" gallery 5432
+    run_step "the benches, scaled down, with their peers" quick_bench
     docker compose -p "$TEST_PROJECT" down --volumes --remove-orphans --timeout 5 >/dev/null 2>&1
     postgres_15
     unset SIDEMIRROR_VOLUMES STAND_IN_PORT STAND_IN_POOLER_PORT
+}
+
+# Only to see that each of them works: no goal counts.
+quick_bench() {
+    # shellcheck source=script/bench.sh
+    . script/bench.sh && bench_image && in_bench_image --quick
 }
 
 # The other Postgres that Supabase offers, in the three ways in which it is reached.

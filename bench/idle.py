@@ -1,0 +1,49 @@
+"""A sidecar that has nothing to do, supervisor and all: processor and memory, against Litestream."""
+
+from __future__ import annotations
+
+import time
+
+from bench import data
+from bench.live import live
+from bench.measure import Figure, cpu_seconds, resident
+from bench.place import Place
+from bench.service import Service, litestream, supervised
+
+MOST_CPU, MOST_BYTES = 0.5, 120_000_000
+
+
+def figures(place: Place, rounds: int, rows: int) -> list[Figure]:
+    """One after the other beside the same idle bot, half a minute each."""
+    database = place.folder / "sqlite" / "bench.db"
+    data.make(database, rows // 2)
+    seconds = 30.0 if rounds > 1 else 2.0
+    with live(database):
+        with supervised(place) as service:
+            cpu, memory = _usage(service, seconds)
+        with litestream(database, place.folder / "replica") as service:
+            their_cpu, their_memory = _usage(service, seconds)
+    return [
+        Figure(
+            "idle, processor, supervisor and all",
+            f"{cpu:.2f} % of a core",
+            f"Litestream {their_cpu:.2f} %",
+            f"{MOST_CPU} %",
+            cpu <= MOST_CPU,
+        ),
+        Figure(
+            "idle, memory of all of its processes (shared pages counted in each)",
+            f"{memory / 1e6:.0f} MB",
+            f"Litestream {their_memory / 1e6:.0f} MB",
+            f"{MOST_BYTES / 1e6:.0f} MB",
+            memory <= MOST_BYTES,
+        ),
+    ]
+
+
+def _usage(service: Service, seconds: float) -> tuple[float, int]:
+    """Percent of a core, and bytes."""
+    time.sleep(min(5.0, seconds))  # what follows a first run
+    before = cpu_seconds(service.pid)
+    time.sleep(seconds)
+    return (cpu_seconds(service.pid) - before) / seconds * 100, resident(service.pid)
