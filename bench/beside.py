@@ -75,7 +75,7 @@ def _sidecar(place: Place, database: Path, rate: int, seconds: float, interval: 
 
 
 def _at_once(place: Place, database: Path, rate: int, seconds: float) -> Seen:
-    return _sidecar(place, database, rate, seconds, "0s")
+    return _sidecar(place, database, rate, seconds, "0")
 
 
 def _litestream(place: Place, database: Path, rate: int, seconds: float) -> Seen:

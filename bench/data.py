@@ -53,7 +53,7 @@ def change(path: Path, rows: int) -> None:
     chance = random.Random(rows)
     connection = sqlite3.connect(path)
     highest = connection.execute("SELECT max(id) FROM payments").fetchone()[0]
-    picked = [(chance.randrange(1, highest),) for _ in range(rows // 2)]
+    picked = [(number,) for number in chance.sample(range(1, highest), rows // 2)]
     connection.executemany("UPDATE payments SET status = status || '!' WHERE id = ?", picked)
     connection.executemany("UPDATE message_owners SET timestamp = timestamp + 1 WHERE message_id = ?", picked)
     connection.commit()

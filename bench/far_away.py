@@ -25,7 +25,7 @@ def figures(place: Place, rounds: int, rows: int) -> list[Figure]:
     with (
         live(database),
         counted(ROUND_TRIP / 2) as wire,
-        sidecar(place, wire.environ(place), MIN_INTERVAL="0s") as service,
+        sidecar(place, wire.environ(place), MIN_INTERVAL="0") as service,
     ):
         for _ in range(rounds):
             time.sleep(1)  # what the run before still had to do

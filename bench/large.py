@@ -53,7 +53,7 @@ def figures(place: Place, rounds: int, rows: int) -> list[Figure]:
 
 def _measured(place: Place, database: Path, rounds: int) -> tuple[list[Change], int]:
     """Changes one after the other, and the highest memory since the start."""
-    with live(database), counted() as wire, sidecar(place, wire.environ(place), MIN_INTERVAL="0s") as service:
+    with live(database), counted() as wire, sidecar(place, wire.environ(place), MIN_INTERVAL="0") as service:
         changes = [changed(service, wire, database) for _ in range(rounds + 1)][1:]
         return changes, max(service.memory)
 

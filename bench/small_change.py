@@ -37,7 +37,7 @@ def figures(place: Place, rounds: int, rows: int) -> list[Figure]:
     database = place.folder / "sqlite" / "bench.db"
     data.make(database, rows // 2)
     full: list[float] = []
-    with live(database), counted() as wire, sidecar(place, wire.environ(place), MIN_INTERVAL="0s") as service:
+    with live(database), counted() as wire, sidecar(place, wire.environ(place), MIN_INTERVAL="0") as service:
         changes = [changed(service, wire, database) for _ in range(rounds + 1)][1:]
         for _ in range(rounds):
             full.append(_full(place, database))
