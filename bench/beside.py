@@ -38,7 +38,7 @@ def figures(place: Place, rounds: int, rows: int) -> list[Figure]:
     """In each round every way at every rate, each with a new copy of the database."""
     original = place.folder / "original.db"
     data.make(original, rows // SHARE // 2)
-    seconds = 10.0 if rounds > 1 else 2.0
+    seconds = 10.0 if rounds > 1 else 0.5
     rounds = min(rounds, 3)
     ways: dict[str, Way] = {"alone": _alone, "sidecar": _sidecar, "at once": _at_once, "Litestream": _litestream}
     seen: dict[tuple[str, int], list[Seen]] = {}
@@ -84,7 +84,7 @@ def _litestream(place: Place, database: Path, rate: int, seconds: float) -> Seen
         before, began = cpu_seconds(service.pid), time.monotonic()
         written = writer.result(writer.start(database, rate, seconds))
         cpu = (cpu_seconds(service.pid) - before) / (time.monotonic() - began)
-        time.sleep(2)  # its last file
+        time.sleep(min(2.0, seconds * 2))  # its last file
     return Seen(written, watch.lags_of_files(written), cpu)
 
 

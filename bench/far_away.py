@@ -8,7 +8,7 @@ from bench import data
 from bench.live import live
 from bench.measure import Figure, median, spread
 from bench.place import Place
-from bench.service import LAST_SYNC, sidecar
+from bench.service import SENT, sidecar
 from bench.wire import counted
 
 ROUND_TRIP = 0.1
@@ -29,11 +29,11 @@ def figures(place: Place, rounds: int, rows: int) -> list[Figure]:
     ):
         for _ in range(rounds):
             time.sleep(1)  # what the run before still had to do
-            runs = len(service.said(LAST_SYNC))
+            runs = len(service.said(SENT))
             wire.reset()
             began = time.monotonic()
             data.change(database, CHANGED)
-            ended = service.wait_for(LAST_SYNC, runs + 1)
+            ended = service.wait_for(SENT, runs + 1)
             seconds.append(time.monotonic() - began)
             trips.append(wire.round_trips)
             assert int(ended[1]) == CHANGED, ended[0]

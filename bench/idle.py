@@ -17,7 +17,7 @@ def figures(place: Place, rounds: int, rows: int) -> list[Figure]:
     """One after the other beside the same idle bot, half a minute each."""
     database = place.folder / "sqlite" / "bench.db"
     data.make(database, rows // 2)
-    seconds = 30.0 if rounds > 1 else 2.0
+    seconds = 30.0 if rounds > 1 else 1.0
     with live(database):
         with supervised(place) as service:
             cpu, memory = _usage(service, seconds)

@@ -46,15 +46,17 @@ class Service:
             time.sleep(0.005)
 
 
-LAST_SYNC = r"Last Sync: .* (\d+) rows upserted, (\d+) deleted, .* (\d+) bytes sent, ([\d.]+) s"
+# A run that sent rows, as the sidecar's log for developers tells it: rows, bytes, seconds.
+SENT = r"run \d+ \(\w+\): Counts\(upserted=([1-9]\d*), .*bytes_sent=(\d+)\) in ([\d.]+) s"
 
 
 @contextmanager
 def sidecar(place: Place, environ: dict[str, str] | None = None, **more: str) -> Iterator[Service]:
     """The sidecar's main program after its first run, waking on change as it does by default."""
     command = [sys.executable, "-m", "backup", "schedule"]
-    with _running(command, place.folder / "sidecar.log", {**(environ or place.environ), **more}) as service:
-        service.wait_for(LAST_SYNC)
+    told = {"LOG_LEVEL": "debug", **more}
+    with _running(command, place.folder / "sidecar.log", {**(environ or place.environ), **told}) as service:
+        service.wait_for(SENT)
         yield service
 
 
@@ -63,7 +65,7 @@ def supervised(place: Place) -> Iterator[Service]:
     """All of the sidecar's container: supervisord, what it watches, and the sidecar."""
     command = ["supervisord", "-c", "/app/backup/supervisord.conf"]
     with _running(command, place.folder / "supervised.log", place.environ) as service:
-        service.wait_for(LAST_SYNC)
+        service.wait_for("Last Sync")
         yield service
 
 

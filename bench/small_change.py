@@ -10,7 +10,7 @@ from bench import data, measure, peer
 from bench.live import live
 from bench.measure import Bar, Figure, median, spread
 from bench.place import Place
-from bench.service import LAST_SYNC, Service, sidecar
+from bench.service import SENT, Service, sidecar
 from bench.wire import Wire, counted
 
 CHANGED = 100
@@ -83,11 +83,11 @@ def figures(place: Place, rounds: int, rows: int) -> list[Figure]:
 
 def changed(service: Service, wire: Wire, database: Path, rows: int = CHANGED) -> Change:
     """Changes rows and waits for the run that mirrors them."""
-    runs = len(service.said(LAST_SYNC))
+    runs = len(service.said(SENT))
     wire.reset()
     data.change(database, rows)
-    told = service.wait_for(LAST_SYNC, runs + 1)
-    return Change(float(told[4]), wire.sent, wire.received, wire.round_trips)
+    told = service.wait_for(SENT, runs + 1)
+    return Change(float(told[3]), wire.sent, wire.received, wire.round_trips)
 
 
 def _full(place: Place, database: Path) -> float:
