@@ -6,7 +6,7 @@ import time
 
 from bench import data
 from bench.live import live
-from bench.measure import Figure, cpu_seconds, resident
+from bench.measure import Figure, cpu_seconds, proportional
 from bench.place import Place
 from bench.service import Service, litestream, supervised
 
@@ -32,7 +32,7 @@ def figures(place: Place, rounds: int, rows: int) -> list[Figure]:
             cpu <= MOST_CPU,
         ),
         Figure(
-            "idle, memory of all of its processes (shared pages counted in each)",
+            "idle, memory of all of its processes, shared pages counted once",
             f"{memory / 1e6:.0f} MB",
             f"Litestream {their_memory / 1e6:.0f} MB",
             f"{MOST_BYTES / 1e6:.0f} MB",
@@ -46,4 +46,4 @@ def _usage(service: Service, seconds: float) -> tuple[float, int]:
     time.sleep(min(5.0, seconds))  # what follows a first run
     before = cpu_seconds(service.pid)
     time.sleep(seconds)
-    return (cpu_seconds(service.pid) - before) / seconds * 100, resident(service.pid)
+    return (cpu_seconds(service.pid) - before) / seconds * 100, proportional(service.pid)
