@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import os
 import random
+import shutil
 import subprocess
 import sys
+import threading
 import time
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -88,28 +94,60 @@ def test_killed_before_any_of_its_steps_each_file_is_the_old_or_the_new_one(sour
     assert mixed > 3, "some of them are between the first file and the last"
 
 
-def test_killed_at_random_moments_each_file_is_the_old_or_the_new_one(source: Source, tmp_path: Path) -> None:
+@contextmanager
+def restoring(source: Source, sign: str) -> Iterator[subprocess.Popen[bytes]]:
+    """A restore that has come so far that the file `sign` is there; what comes before the first one changes nothing."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "restore", "--yes"],
+        env=source.process_environ,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    path = source.sqlite / ".sidemirror" / sign
+    deadline = time.monotonic() + 60
+    while not path.exists() and process.poll() is None:
+        assert time.monotonic() < deadline
+        time.sleep(0.0005)
+    yield process
+    process.wait(timeout=60)
+
+
+KILLS = 200 if os.environ.get("HYPOTHESIS_PROFILE") == "nightly" else 30
+
+
+def test_killed_at_random_moments_each_file_is_the_old_or_the_new_one_and_it_can_be_finished(
+    source: Source, tmp_path: Path
+) -> None:
     old, new = two_states(source, tmp_path)
-    began = time.monotonic()
-    restored(source, "--yes")
-    length = time.monotonic() - began
-    make_old(source)
+    lengths = {}
+    for sign in ("staged/bot.db", "restoring.json"):
+        with restoring(source, sign) as process:
+            began = time.monotonic()
+            process.wait(timeout=60)
+            lengths[sign] = time.monotonic() - began
+        make_old(source)
     chance = random.Random(20261122)
-    for attempt in range(20):
-        process = subprocess.Popen(
-            [sys.executable, "-m", "restore", "--yes"],
-            env=source.process_environ,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-        )
-        try:
-            process.wait(timeout=length * chance.uniform(0.3, 1.1))
-        except subprocess.TimeoutExpired:
+    outcomes: Counter[str] = Counter()
+    for attempt in range(KILLS):
+        sign = chance.choice(list(lengths))
+        with restoring(source, sign) as process:
+            threading.Event().wait(lengths[sign] * chance.uniform(0.0, 1.0))
             process.kill()
-            process.wait()
-        assert_each_is_old_or_new(content(source, tmp_path / str(attempt)), old, new)
+        found = content(source, tmp_path / str(attempt))
+        assert_each_is_old_or_new(found, old, new)
+        outcome = "old" if found == old else "new" if found == new else "between"
+        outcomes[outcome] += 1
+        if outcome == "between" or attempt % 10 == 0:
+            restored(source, "--yes")
+            assert content(source, tmp_path / f"{attempt} finished") == new
+        if content(source, tmp_path / f"{attempt} then") != old:
+            shutil.rmtree(source.sqlite / "replaced", ignore_errors=True)
+            make_old(source)
     restored(source, "--yes")
     assert content(source, tmp_path / "end") == new
+    print(f"{KILLS} kills: {dict(outcomes)}")
+    assert outcomes["old"] > KILLS // 10, "some came before the swap"
+    assert outcomes["between"] + outcomes["new"] > KILLS // 10, "some came after it began"
 
 
 def test_what_the_bot_wrote_after_a_cut_off_restore_is_kept_as_well(source: Source, tmp_path: Path) -> None:
