@@ -175,15 +175,18 @@ def main(
         log.info("Undone. What was there before is kept in %s/%s, below each folder", swap.REPLACED, kept)
     else:
         now = datetime.now().astimezone()
-        request = Request(run, parse_time(at, now) if at else None, only, allow_violations, source)
+        asked = parse_time(at, now) if at else None
+        if asked and not as_json:
+            click.echo(f"The last restore point at or before {show_time(asked.at)}:")
+            if asked.remark:
+                click.echo(f"({asked.remark})")
+        request = Request(run, asked.at if asked else None, only, allow_violations, source)
         if dry:
             show_dry_run(dry_run(config, request, examples), as_json)
             return
         if sql_file:
             tell_sql(to_sql(config, request, sql_file))
             return
-        if request.at:
-            click.echo(f"The last restore point at or before {show_time(request.at)}:")
         tell(
             restore_into(config, request, into, confirm, watch())
             if into
