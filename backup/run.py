@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 import logging
 import time
-from contextlib import ExitStack, closing
+from collections.abc import Iterator
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from uuid import UUID, uuid4
 
+import psycopg2
 from psycopg2.extensions import connection as Connection
 
 from backup import canary, snapshot, source
@@ -26,6 +28,8 @@ from backup.view.remember import remember
 from mirror import catalog, holder
 from mirror.catalog import State
 from mirror.catalog_install import VERSION, install
+from mirror.errors import TargetFull
+from mirror.target import explain
 
 log = logging.getLogger(__name__)
 
@@ -67,7 +71,8 @@ def run(settings: BackupSettings, kind: str, token: UUID | None = None, session:
         shadows, accepted = Shadows(settings.state_dir), _accepted(settings.state_dir)
         work = Work(settings, identity, connection, state, shadows, accepted, stack, session.documents)
         look(work, files)
-        counts = _send(work)
+        with _size_told(settings, state):
+            counts = _send(work)
         work.committed = True
         _remember(work, files.databases)
         if work.full:
@@ -89,6 +94,18 @@ def _known_state(connection: Connection, identity: RunIdentity) -> State | None:
         if 0 < before < now:
             log.info("The target's catalog was version %d, and is %d now", before, now)
     return state
+
+
+@contextmanager
+def _size_told(settings: BackupSettings, state: State | None) -> Iterator[None]:
+    """A target that is full says how large it is."""
+    try:
+        yield
+    except psycopg2.Error as error:
+        told = explain(error, settings)
+        if state is None or not isinstance(told, TargetFull):
+            raise
+        raise TargetFull(f"{told.what} (it holds {state.target_bytes / 1e6:.0f} MB)", told.hint) from None
 
 
 def _send(work: Work) -> Counts:

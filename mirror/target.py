@@ -64,11 +64,19 @@ _BY_WORDS: tuple[tuple[tuple[str, ...], type[TargetError], str, str], ...] = (
         "not tried again by itself, because two wrong passwords ban this address for 30 minutes",
     ),
     (
-        ("Tenant or user not found", "tenant/user", "no such user"),
-        TargetLogin,
+        # Not for good: a project that is paused is not known to the pooler either, until somebody restores it.
+        ("Tenant or user not found", "tenant/user"),
+        TargetRefused,
         "the pooler at {host} does not know the user {user}",
-        "copy host and user from Connect, Session pooler: the user ends in .<project ref>, and the host names your "
-        "region; it is not the password",
+        "if it worked before, the project may be paused: restore it in Supabase's dashboard. Otherwise copy host and user "
+        "from Connect, Session pooler: the user ends in .<project ref>, and the host names your region; it is not the "
+        "password",
+    ),
+    (
+        ("no such user",),
+        TargetLogin,
+        "there is no user {user} at {host}",
+        "check SUPABASE_DB_USER (Supabase: postgres.<project ref>)",
     ),
     (
         ("certificate verify failed", "root certificate file", "certificate is not trusted", "unknown ca"),
@@ -127,6 +135,8 @@ _BY_WORDS: tuple[tuple[tuple[str, ...], type[TargetError], str, str], ...] = (
             "MaxClientsInSessionMode",
             "EMAXCONN",
             "max clients reached",
+            "no more connections allowed",
+            "query_wait_timeout",
             "remaining connection slots",
             "too many",
         ),
@@ -208,7 +218,8 @@ def explain(error: psycopg2.Error, settings: Settings) -> SidemirrorError:
         "sslmode": settings.supabase_db_sslmode,
         "ca": settings.supabase_db_sslrootcert,
     }
-    if not code or code[:2] in ("08", "28", "3D", "53", "57"):
+    # Class XX is what Supabase's pooler uses for its own refusals.
+    if not code or code[:2] in ("08", "28", "3D", "53", "57", "XX"):
         for words, kind, what, hint in _BY_WORDS:
             if _says(raw, words):
                 return kind(what.format(**facts), hint.format(**facts))
@@ -242,17 +253,17 @@ def _by_sqlstate(error: psycopg2.Error, code: str, facts: dict[str, object]) -> 
             "drop it and make it again after the run; views over a mirror belong into a schema of their own",
         )
     if code == "57014":
-        return TargetUnreachable(f"{where} ended the statement: it took longer than its limit", "it is tried again")
+        return TargetUnreachable(
+            f"{where} ended the statement: it took longer than its limit",
+            "it is tried again; if it stays so, raise the limit there: ALTER ROLE postgres SET statement_timeout = '10min'",
+        )
     if code == "55P03":
         return TargetUnreachable(f"another session at {where} holds a lock that this run needs", "it is tried again")
-    if isinstance(error, psycopg2.OperationalError | psycopg2.InterfaceError) and code[:2] in (
-        "",
-        "08",
-        "57",
-        "53",
-    ):
+    cut = isinstance(error, psycopg2.OperationalError | psycopg2.InterfaceError) and code[:2] in ("", "08", "57", "53")
+    if cut or (code[:2] == "XX" and error.diag.severity_nonlocalized == "FATAL"):
         return TargetUnreachable(
-            f"the connection to {where} broke", "it is tried again; nothing of an unfinished run is kept"
+            f"the connection to {where} broke",
+            "it is tried again; nothing of an unfinished run is kept. If it stays so: is the Supabase project paused?",
         )
     message = error.diag.message_primary or type(error).__name__
     return TargetError(
