@@ -1,4 +1,4 @@
-"""The sidecar's commands: python -m backup once | schedule | status | check | health | drill | accept | take-over."""
+"""The sidecar's commands: python -m backup once | schedule | status | check | health | drill | repair | accept | …"""
 
 from __future__ import annotations
 
@@ -21,6 +21,7 @@ from backup.drilling import drill_and_remember, failure
 from backup.guard import GuardHeld
 from backup.heartbeat import Heartbeat
 from backup.remember import remember
+from backup.repair import repair as repair_mirror
 from backup.run import Report, run
 from backup.scheduler import HEARTBEAT_SECONDS, Scheduler
 from backup.send import send
@@ -148,6 +149,24 @@ def drill(wait: int) -> None:
     done = _waiting(wait)(drill_and_remember, config)
     if not done.ok:
         raise failure(done)
+
+
+@main.command(help="Puts back what somebody else changed in the mirror, keeps what was found, runs, and makes a drill.")
+@click.option("--wait", default=60, show_default=True, help="Seconds to wait for a run that is in progress.")
+def repair(wait: int) -> None:
+    config = settings.load(BackupSettings)
+    log.set_up(config.log_level, config.state_dir, config.log_format)
+    done = _waiting(wait)(repair_mirror, config)
+    for file, found in done.items():
+        what = f"{file}: {'; '.join(found)}"
+        click.echo(f"Put right: {what}")
+        events.append(config.state_dir, events.happened("Repaired", file, what))
+    if not done:
+        click.echo("Nothing is to be repaired: the mirror is what was mirrored.")
+    _run_and_tell(config, "full", wait)
+    result = _waiting(wait)(drill_and_remember, config)
+    if not result.ok:
+        raise failure(result)
 
 
 @main.command("take-over", help="Makes this installation the one that writes the source's mirror.")

@@ -9,9 +9,11 @@ from psycopg2 import sql
 
 from backup.changes import Rows, TableChange, TableChanged, TableCreated, TableDropped
 from backup.script import Script, first_part, require_rows, values
+from mirror.catalog import CatalogTable
 from mirror.content import TableContent
 from mirror.mapping import MirrorTable
 from mirror.names import distinct_name
+from mirror.ours import written_by_others
 
 # A table that got this many rows at once has statistics that mislead the planner (and Supabase's row counts).
 ANALYZE_ROWS = 10_000
@@ -44,10 +46,10 @@ def _create(
 ) -> TableContent:
     mirror, table = change.mirror, _table(schema_name, change.mirror)
     columns = sql.SQL(", ").join(
-        sql.SQL("{} {}").format(sql.Identifier(name), sql.SQL(_column_type(mirror, name, type)))
+        sql.SQL("{} {}").format(sql.Identifier(name), sql.SQL(column_type(mirror, name, type)))
         for name, type in mirror.fields
     )
-    key = sql.SQL("CONSTRAINT {} PRIMARY KEY ({})").format(_key_name(mirror), _key(mirror))
+    key = sql.SQL("CONSTRAINT {} PRIMARY KEY ({})").format(key_name(mirror), _key(mirror))
     # Rows come in the order of their rowids: an index on them grows at its end, while the next rows are being encoded.
     # Any other is made faster when all rows are there.
     at_once = mirror.key_kind == "rowid" or change.table.integer_key is not None
@@ -84,6 +86,7 @@ def _create(
 
 def _change(script: Script, schema_name: str, change: TableChanged, run: int, rows: Rows) -> TableContent:
     mirror, table = change.mirror, _table(schema_name, change.mirror)
+    _require_columns(script, schema_name, change.known)
     added = mirror.columns[len(change.known.mirror.columns) :]
     for column in added:
         if column.type is not None:
@@ -119,14 +122,20 @@ def _upsert(script: Script, table: sql.Composable, change: TableChanged, run: in
     script.add(
         "WITH s({names}) AS ({rows}), h AS ("
         "INSERT INTO sidemirror.history (table_id, run, key, before) "
-        "SELECT {}, {}, jsonb_build_array({staged_key}), "
-        "CASE WHEN m.{first_key} IS NULL THEN NULL ELSE jsonb_strip_nulls(to_jsonb(m.*)) END "
+        "SELECT {}, {}, jsonb_build_array({staged_key}), CASE WHEN m.{first_key} IS NULL THEN NULL "
+        "WHEN {foreign} THEN sidemirror.edited({}, jsonb_build_array({staged_key})::text) "
+        "ELSE jsonb_strip_nulls(to_jsonb(m.*)) END "
         "FROM s LEFT JOIN {table} AS m ON {match} "
-        "WHERE m.{first_key} IS NULL OR ROW({old}) IS DISTINCT FROM ROW({new})) "
+        "WHERE m.{first_key} IS NULL OR ROW({old}) IS DISTINCT FROM ROW({new}) OR {foreign} RETURNING before), u AS ("
         "INSERT INTO {table} AS m ({names}) SELECT {names} FROM s "
-        "ON CONFLICT ({key}) DO UPDATE SET {set_clause} WHERE ROW({old}) IS DISTINCT FROM ROW({excluded})",
+        "ON CONFLICT ({key}) DO UPDATE SET {set_clause} WHERE ROW({old}) IS DISTINCT FROM ROW({excluded})) "
+        "SELECT sidemirror.require_rows({}, 'were new', count(*) FILTER (WHERE before IS NULL), {}) FROM h",
         change.known.id,
         run,
+        change.known.id,
+        change.known.id,
+        change.content.rows - change.known.content.rows + change.deletes,
+        foreign=written_by_others("m", change.known.id),
         names=_names(mirror),
         rows=_staged(script, mirror, names, rows.upserts(change), change.upserts),
         staged_key=_of("s", mirror.key),
@@ -144,11 +153,18 @@ def _upsert(script: Script, table: sql.Composable, change: TableChanged, run: in
 def _delete(script: Script, table: sql.Composable, change: TableChanged, run: int, rows: Rows) -> None:
     mirror = change.known.mirror
     script.add(
-        "WITH s({key}) AS ({rows}), d AS (DELETE FROM {table} AS m USING s WHERE {match} RETURNING m.*) "
+        "WITH s({key}) AS ({rows}), d AS (DELETE FROM {table} AS m USING s WHERE {match} AND CASE WHEN {foreign} "
+        "THEN sidemirror.edited({}, jsonb_build_array({old_key})::text) IS NULL ELSE true END RETURNING m.*), h AS ("
         "INSERT INTO sidemirror.history (table_id, run, key, before) "
-        "SELECT {}, {}, jsonb_build_array({deleted_key}), jsonb_strip_nulls(to_jsonb(d.*)) FROM d",
+        "SELECT {}, {}, jsonb_build_array({deleted_key}), jsonb_strip_nulls(to_jsonb(d.*)) FROM d RETURNING run) "
+        "SELECT sidemirror.require_rows({}, 'to delete were there', count(*), {}) FROM h",
+        change.known.id,
         change.known.id,
         run,
+        change.known.id,
+        change.deletes,
+        foreign=written_by_others("m", change.known.id),
+        old_key=_of("m", mirror.key),
         key=_key(mirror),
         rows=_staged(script, mirror, list(mirror.key), rows.deletes(change), change.deletes),
         table=table,
@@ -169,8 +185,7 @@ def _staged(
     stage_name = script.new_stage()
     stage = sql.Identifier("pg_temp", stage_name)
     columns = sql.SQL(", ").join(
-        sql.SQL("{} {}").format(sql.Identifier(name), sql.SQL(_column_type(mirror, name, types[name])))
-        for name in names
+        sql.SQL("{} {}").format(sql.Identifier(name), sql.SQL(column_type(mirror, name, types[name]))) for name in names
     )
     script.add(
         "CREATE TEMP TABLE {stage} ({columns}) ON COMMIT DROP",
@@ -185,21 +200,31 @@ def _staged(
 def _drop(script: Script, schema_name: str, change: TableDropped, run: int) -> None:
     known = change.known
     table = _table(schema_name, known.mirror)
+    _require_columns(script, schema_name, known)
     script.add(
-        "INSERT INTO sidemirror.history (table_id, run, key, before) "
-        "SELECT {}, {}, jsonb_build_array({key}), jsonb_strip_nulls(to_jsonb(m.*)) FROM {table} AS m",
-        known.id, run, key=_of("m", known.mirror.key), table=table,
+        "WITH h AS (INSERT INTO sidemirror.history (table_id, run, key, before) "
+        "SELECT {}, {}, jsonb_build_array({key}), CASE WHEN {foreign} "
+        "THEN sidemirror.edited({}, jsonb_build_array({key})::text) ELSE jsonb_strip_nulls(to_jsonb(m.*)) END "
+        "FROM {table} AS m RETURNING run) SELECT sidemirror.require_rows({}, 'were there', count(*), {}) FROM h",
+        known.id, run, known.id, known.id, known.content.rows,
+        key=_of("m", known.mirror.key), foreign=written_by_others("m", known.id), table=table,
     )  # fmt: skip
     script.add("DROP TABLE {table}", table=table)
     script.add("UPDATE sidemirror.tables SET dropped_run = {} WHERE id = {}", run, known.id)
 
 
-def _column_type(mirror: MirrorTable, name: str, type: str) -> str:
+def _require_columns(script: Script, schema_name: str, known: CatalogTable) -> None:
+    columns = [f"{name} {type}" for name, type in known.mirror.fields]
+    relation = _table(schema_name, known.mirror).as_string(script.cursor)
+    script.add("SELECT sidemirror.require_columns({}, {}, {}::text[])", known.id, relation, columns)
+
+
+def column_type(mirror: MirrorTable, name: str, type: str) -> str:
     """Text keys compare by bytes: the same on every server, and nothing to reindex when a C library changes."""
     return 'text COLLATE "C"' if type == "text" and name in mirror.key else type
 
 
-def _key_name(mirror: MirrorTable) -> sql.Identifier:
+def key_name(mirror: MirrorTable) -> sql.Identifier:
     """Postgres would name the key's index <table>_pkey, and a table of the source may have that very name."""
     return sql.Identifier(distinct_name(mirror.mirror_name, f"{mirror.mirror_name}\0primary key"))
 

@@ -82,7 +82,7 @@ def told(done: Drill) -> str:
 def failure(done: Drill) -> DrillFailed:
     return DrillFailed(
         f"the drill failed, run {done.run} does not come back as it was mirrored: {'; '.join(done.problems)}",
-        "somebody changed the mirror: undo that there; nothing is thinned out until a drill is good",
+        "somebody changed the mirror: put it right with ./sidemirror repair; nothing is thinned out until a drill is good",
     )
 
 

@@ -27,7 +27,7 @@ from backup.state import read_json
 from mirror import restored
 from mirror.catalog import CatalogDatabase, State, read_state
 from mirror.content import TableContent
-from mirror.errors import SourceError, SourceUnsupported
+from mirror.errors import SidemirrorError, SourceError, SourceUnsupported, TargetEdited
 from mirror.schema import Schema, read_schema, require_restorable, schema_without_data
 from mirror.values import LARGEST_BYTES, is_big_row
 
@@ -46,6 +46,7 @@ class Work:
     state: State | None
     shadows: Shadows
     accepted: frozenset[str]
+    edited: dict[str, TargetEdited]  # files whose mirror somebody else has changed: nothing is mirrored over it
     open: ExitStack
     read_documents: dict[str, tuple[str, str, int]]  # see Session.documents
     databases: list[DatabaseChange] = field(default_factory=list)
@@ -58,6 +59,14 @@ class Work:
     @property
     def full(self) -> bool:
         return self.identity.kind == "full"
+
+    def refuse(self, edited: dict[str, TargetEdited]) -> None:
+        """Takes these files out of what is to be sent."""
+        self.databases = [change for change in self.databases if change.file not in edited]
+        self.documents = [change for change in self.documents if change.file not in edited]
+        self.removed = [known for known in self.removed if known.file not in edited]
+        self.pending = [pending for pending in self.pending if pending.file not in edited]
+        self.refusals += [Refusal(file, error) for file, error in edited.items()]
 
     @property
     def changes(self) -> ChangeSet:
@@ -78,12 +87,15 @@ def _look_at_databases(work: Work, files: tuple[str, ...]) -> None:
     remembered = read_json(work.settings.state_dir / SIGNATURES)
     for file in files:
         known = work.state.database(file) if work.state else None
+        if file in work.edited:
+            work.refusals.append(Refusal(file, work.edited[file]))
+            continue
         seen = signature(work.settings.sqlite_dir / file)
         if not work.full and known and remembered.get(file) == [seen, str(known.token)] and work.shadows.has(known):
             continue
         try:
             _look_at_database(work, file, known, seen)
-        except SourceError as error:
+        except (SourceError, TargetEdited) as error:
             work.refusals.append(Refusal(file, _naming(file, error)))
     for known in work.state.databases if work.state else ():
         if known.file in work.accepted and known.file not in files:
@@ -101,7 +113,7 @@ def _refuse_unnameable(work: Work, files: tuple[str, ...]) -> None:
         work.refusals.append(Refusal(file, error))
 
 
-def _naming(file: str, error: SourceError) -> SourceError:
+def _naming(file: str, error: SidemirrorError) -> SidemirrorError:
     """The error with the file's name in it: what is deep in a database knows the table only."""
     if Path(file).name in error.what:
         return error
@@ -201,8 +213,10 @@ def _look_at_documents(work: Work, files: tuple[str, ...]) -> None:
         if known and not work.full and work.read_documents.get(file) == (seen, known.sha256, known.mode):
             continue
         try:
+            if file in work.edited:
+                raise work.edited[file]
             document = documents.read(work.settings.json_dir, file)
-        except SourceError as error:
+        except (SourceError, TargetEdited) as error:
             work.refusals.append(Refusal(file, error))
             continue
         work.read_documents[file] = (seen, document.sha256, document.mode)

@@ -15,7 +15,7 @@ from uuid import UUID, uuid4
 import psycopg2
 from psycopg2.extensions import connection as Connection
 
-from backup import canary, snapshot, source
+from backup import canary, edits, snapshot, source
 from backup.apply import RunIdentity, apply
 from backup.changes import Counts, Refusal
 from backup.config import BackupSettings
@@ -28,7 +28,7 @@ from backup.view.remember import remember
 from mirror import catalog, holder
 from mirror.catalog import State
 from mirror.catalog_install import VERSION, install
-from mirror.errors import TargetFull
+from mirror.errors import TargetEdited, TargetFull
 from mirror.target import explain
 
 log = logging.getLogger(__name__)
@@ -69,7 +69,8 @@ def run(settings: BackupSettings, kind: str, token: UUID | None = None, session:
         files = source.find(settings.sqlite_dir, settings.json_dir, settings.json_glob)
         state = _known_state(connection, identity)
         shadows, accepted = Shadows(settings.state_dir), _accepted(settings.state_dir)
-        work = Work(settings, identity, connection, state, shadows, accepted, stack, session.documents)
+        edited = _edited(settings, connection, identity, state, shadows)
+        work = Work(settings, identity, connection, state, shadows, accepted, edited, stack, session.documents)
         look(work, files)
         with _size_told(settings, state):
             counts = _send(work)
@@ -108,7 +109,33 @@ def _size_told(settings: BackupSettings, state: State | None) -> Iterator[None]:
         raise TargetFull(f"{told.what} (it holds {state.target_bytes / 1e6:.0f} MB)", told.hint) from None
 
 
+def _edited(
+    settings: BackupSettings, connection: Connection, identity: RunIdentity, state: State | None, shadows: Shadows
+) -> dict[str, TargetEdited]:
+    """The files whose mirror somebody else has changed; a full run looks for them."""
+    if state is None or identity.kind != "full":
+        return edits.known(settings.state_dir)
+    return edits.check(edits.Target(settings, connection, identity, state, shadows))
+
+
 def _send(work: Work) -> Counts:
+    """Sends what changed. When it meets a mirror that is not as it was left, that file is refused and all others go on."""
+    try:
+        return _commit(work)
+    except psycopg2.Error as error:
+        if work.state is None or not (error.pgcode == "SM004" or isinstance(error, psycopg2.ProgrammingError)):
+            raise
+        with work.connection.cursor() as cursor:
+            cursor.execute("ROLLBACK")
+        target = edits.Target(work.settings, work.connection, work.identity, work.state, work.shadows)
+        found = edits.check(target)
+        if not found and error.pgcode != "SM004":
+            raise
+        work.refuse(found)
+    return _commit(work)
+
+
+def _commit(work: Work) -> Counts:
     """Commits what changed; even when nothing did, the mirror must not be open to others, and must be one to write to."""
     if not work.changes.empty:
         return apply(work.connection, work.state, work.identity, work.changes, lambda: _make_durable(work))
@@ -150,6 +177,7 @@ def _remember(work: Work, files: tuple[str, ...]) -> None:
         work.shadows.keep_only(pending.file, token)
         remembered[pending.file] = [pending.signature, str(token)]
     write_atomically(folder / SIGNATURES, json.dumps(remembered), durable=False)
+    edits.remember(folder, {r.file: r.error for r in work.refusals if isinstance(r.error, TargetEdited)})
     if work.accepted:
         (folder / "accepted.json").unlink(missing_ok=True)
 

@@ -57,6 +57,11 @@ class Script:
         self.statements.append(sql.SQL("COMMIT;"))
         self.flush()
 
+    def roll_back(self) -> None:
+        """Sends what was gathered, and keeps nothing of any of it."""
+        self.statements.append(sql.SQL("ROLLBACK;"))
+        self.flush()
+
     def copy(self, table: sql.Composable, chunks: Iterable[bytes], rows: int, *options: str) -> None:
         """Streams chunks of COPY lines into a table. Raises SidemirrorError unless exactly `rows` rows arrived."""
         self.flush()

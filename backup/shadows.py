@@ -12,9 +12,11 @@ from pathlib import Path
 from urllib.parse import quote
 from uuid import UUID
 
+import psycopg2
 from psycopg2.extensions import connection as Connection
 
 from mirror.catalog import CatalogDatabase
+from mirror.errors import EDITED_HINT, NotVerified, TargetEdited
 from mirror.inspection import inspect
 from mirror.rebuild import rebuild
 from mirror.target import reading
@@ -35,18 +37,36 @@ class Shadows:
         return self.path(known.file, known.token).exists()
 
     def rebuild(self, connection: Connection, known: CatalogDatabase, last_run: int) -> CatalogDatabase:
-        """Makes the shadow from the target; gives the database as it really is there.
+        """Makes the shadow from the target. Raises TargetEdited when that is not what was mirrored: it is no shadow then."""
+        found = self._rebuild(connection, known, last_run)
+        if found.content_hash != known.content_hash:
+            self._unfinished(known).unlink()
+            raise edited(known.file, "what came back is not what was mirrored")
+        self._unfinished(known).rename(self.path(known.file, known.token))
+        return known
 
-        That differs from what is recorded only if somebody else changed the mirror; the next comparison repairs it.
-        """
-        path = self.path(known.file, known.token)
-        unfinished = path.with_suffix(".unfinished")
-        unfinished.unlink(missing_ok=True)
-        with reading(connection) as cursor:
-            rebuild(cursor, known, unfinished, last_run, last_run)
-        found = _as_found(unfinished, known)
-        unfinished.rename(path)
+    def rebuild_as_found(self, connection: Connection, known: CatalogDatabase, last_run: int) -> CatalogDatabase:
+        """The same from a mirror that cannot be proved any more; gives the database as it is there."""
+        found = self._rebuild(connection, known, last_run)
+        self._unfinished(known).rename(self.path(known.file, known.token))
         return found
+
+    def _unfinished(self, known: CatalogDatabase) -> Path:
+        return self.path(known.file, known.token).with_suffix(".unfinished")
+
+    def _rebuild(self, connection: Connection, known: CatalogDatabase, last_run: int) -> CatalogDatabase:
+        unfinished = self._unfinished(known)
+        unfinished.unlink(missing_ok=True)
+        try:
+            with reading(connection) as cursor:
+                rebuild(cursor, known, unfinished, last_run, last_run)
+            return _as_found(unfinished, known)
+        except (NotVerified, psycopg2.ProgrammingError) as error:
+            unfinished.unlink(missing_ok=True)
+            with connection.cursor() as cursor:
+                cursor.execute("ROLLBACK")
+            why = error.what if isinstance(error, NotVerified) else str(error.diag.message_primary)
+            raise edited(known.file, why) from error
 
     def forget(self, known: CatalogDatabase) -> None:
         self.path(known.file, known.token).unlink()
@@ -57,6 +77,10 @@ class Shadows:
         for other in kept.parent.iterdir():
             if other != kept:
                 other.unlink()
+
+
+def edited(file: str, why: str) -> TargetEdited:
+    return TargetEdited(f"the mirror of {file} was changed by somebody else: {why}", EDITED_HINT)
 
 
 def _as_found(path: Path, known: CatalogDatabase) -> CatalogDatabase:

@@ -14,6 +14,7 @@ SidemirrorError
 │   │   └── TargetLogin      password or user: trying again makes it worse
 │   ├── TargetFull           read-only because of its size limit
 │   ├── TargetExposed        a role of the Data API can reach a mirrored table
+│   ├── TargetEdited         somebody else changed the mirror
 │   ├── TargetTaken          another installation is the holder of this source
 │   └── TargetMoved          the target is no longer at the run that this run began from
 ├── StateError               the state folder: full, missing, not writable
@@ -27,6 +28,10 @@ SidemirrorError
 """
 
 from __future__ import annotations
+
+EDITED_HINT = (
+    "put it right with: ./sidemirror repair (it keeps what was changed); nothing of that file is mirrored until then"
+)
 
 
 class SidemirrorError(Exception):
@@ -115,6 +120,10 @@ class TargetExposed(TargetError):
     exit_code = 5
     meaning = "Others could read the mirrored rows. Nothing more is mirrored until that way is closed."
     passing = False
+
+
+class TargetEdited(TargetError):
+    exit_code = 16
 
 
 class TargetTaken(TargetError):

@@ -18,7 +18,9 @@ from psycopg2.extensions import connection as Connection
 from psycopg2.extensions import cursor as Cursor
 
 from mirror.errors import (
+    EDITED_HINT,
     SidemirrorError,
+    TargetEdited,
     TargetError,
     TargetExposed,
     TargetFull,
@@ -48,6 +50,7 @@ OWN_SQLSTATES: dict[str, tuple[type[TargetError], str]] = {
         "if that installation is gone for good, take over here with: ./sidemirror take-over",
     ),
     "SM002": (TargetMoved, "nothing to do: the next run starts from where the target is now"),
+    "SM004": (TargetEdited, EDITED_HINT),
     "SM003": (
         TargetExposed,
         "revoke what was granted (the message says on what and to whom); the mirror must not be readable by the Data API",

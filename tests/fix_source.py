@@ -48,6 +48,9 @@ BEGIN
     DELETE FROM sidemirror.documents WHERE source_id = source;
     DELETE FROM sidemirror.document_contents WHERE source_id = source;
     DELETE FROM sidemirror.runs WHERE source_id = source;
+    DELETE FROM sidemirror.drills WHERE source_id = source;
+    DELETE FROM sidemirror.writers WHERE source_id = source;
+    DELETE FROM sidemirror.foreign_edits WHERE source_id = source;
     DELETE FROM sidemirror.sources WHERE id = source;
 END
 $$

@@ -19,6 +19,42 @@ BEGIN
         RAISE EXCEPTION USING ERRCODE = 'SM002', MESSAGE = pg_catalog.format(
             'the target is at run %s of %s, and this run began from %s', s.last_run, source_name, expected_run);
     END IF;
+    INSERT INTO sidemirror.writers (source_id, low, xid)
+    VALUES (s.id, pg_catalog.pg_current_xact_id()::xid::text::bigint, pg_catalog.pg_current_xact_id());
+END
+$$;
+
+-- The way out of a run that meets a row which somebody else wrote: history must not take that for what was mirrored.
+CREATE OR REPLACE FUNCTION sidemirror.edited(table_id integer, what text) RETURNS jsonb
+LANGUAGE plpgsql SET search_path = '' AS $$
+BEGIN
+    RAISE EXCEPTION USING ERRCODE = 'SM004', MESSAGE = (
+        SELECT pg_catalog.format('the mirror of table %s of %s was changed by somebody else: %s', t.name, d.file, what)
+        FROM sidemirror.tables AS t JOIN sidemirror.databases AS d ON d.id = t.database_id WHERE t.id = table_id);
+END
+$$;
+
+-- Rows that a run expects to be there are gone, or some that it adds are there already.
+CREATE OR REPLACE FUNCTION sidemirror.require_rows(table_id integer, what text, counted bigint, expected bigint) RETURNS void
+LANGUAGE plpgsql SET search_path = '' AS $$
+BEGIN
+    IF counted <> expected THEN
+        PERFORM sidemirror.edited(table_id, pg_catalog.format('%s rows %s where %s were expected', counted, what, expected));
+    END IF;
+END
+$$;
+
+-- A mirrored table has the columns that it was left with; `columns`: each as its name, a space and its type.
+CREATE OR REPLACE FUNCTION sidemirror.require_columns(table_id integer, relation text, columns text[]) RETURNS void
+LANGUAGE plpgsql SET search_path = '' AS $$
+DECLARE
+    there text[] := ARRAY(
+        SELECT a.attname || ' ' || pg_catalog.format_type(a.atttypid, a.atttypmod) FROM pg_catalog.pg_attribute AS a
+        WHERE a.attrelid = pg_catalog.to_regclass(relation) AND a.attnum > 0 AND NOT a.attisdropped);
+BEGIN
+    IF NOT (there @> columns AND columns @> there) THEN
+        PERFORM sidemirror.edited(table_id, 'its columns are others');
+    END IF;
 END
 $$;
 

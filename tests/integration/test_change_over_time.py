@@ -177,24 +177,6 @@ def test_a_lost_shadow_is_made_again_from_the_target(source: Source) -> None:
     source.verify()
 
 
-def test_a_hand_edited_mirror_is_repaired_once_the_shadow_is_lost(source: Source) -> None:
-    source.write(START)
-    source.point()
-    [database] = source.read_state().databases
-    schema = database.schema_name
-    source.target.query(
-        f"UPDATE {schema}.t SET a = 'by hand' WHERE id = 1; DELETE FROM {schema}.k; INSERT INTO {schema}.n VALUES ('more', 77)"
-    )
-    for shadow in source.state.rglob("*.sqlite"):
-        shadow.unlink()
-
-    source.write("INSERT INTO n VALUES ('honest')")
-    source.points.clear()  # what was edited by hand has no history, so older points cannot be had any more
-    source.point()
-    source.verify()
-    assert source.target.query(f"SELECT a FROM {schema}.t WHERE id = 1") == [("one",)]
-
-
 def test_an_emptied_utf_16_database_keeps_its_encoding_when_it_is_made_again(source: Source) -> None:
     source.write("PRAGMA encoding = 'UTF-16le'; CREATE TABLE t (a); INSERT INTO t VALUES ('x')")
     source.point()
