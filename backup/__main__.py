@@ -155,7 +155,7 @@ def drill(wait: int) -> None:
 @click.option("--wait", default=60, show_default=True, help="Seconds to wait for a run that is in progress.")
 def repair(wait: int) -> None:
     config = settings.load(BackupSettings)
-    log.set_up(config.log_level, config.state_dir, config.log_format)
+    log.set_up(config.log_level, config.log_format, config.state_dir)
     done = _waiting(wait)(repair_mirror, config)
     for file, found in done.items():
         what = f"{file}: {'; '.join(found)}"

@@ -209,14 +209,15 @@ def _look_at_documents(work: Work, files: tuple[str, ...]) -> None:
     known_documents = {document.file: document for document in (work.state.documents if work.state else ())}
     for file in files:
         known = known_documents.pop(file, None)
+        if file in work.edited:
+            work.refusals.append(Refusal(file, work.edited[file]))
+            continue
         seen = documents.signature(work.settings.json_dir / file)
         if known and not work.full and work.read_documents.get(file) == (seen, known.sha256, known.mode):
             continue
         try:
-            if file in work.edited:
-                raise work.edited[file]
             document = documents.read(work.settings.json_dir, file)
-        except (SourceError, TargetEdited) as error:
+        except SourceError as error:
             work.refusals.append(Refusal(file, error))
             continue
         work.read_documents[file] = (seen, document.sha256, document.mode)

@@ -12,6 +12,7 @@ from restoring import fill, poll
 
 from backup import edits
 from backup.drill import drill
+from backup.repair import repair
 from mirror.errors import TargetEdited
 
 TABLES = """
@@ -96,25 +97,35 @@ def kept(source: Source) -> list[tuple[Any, ...]]:
 def test_an_edit_is_found_by_a_full_run_told_and_repaired(mirrored: Source, name: str) -> None:
     statement, told = EDITS[name]
     edit(mirrored, statement)
-    assert backup(mirrored, "once").returncode == 0, "nothing changed here, and a run by itself does not look there"
-    found = backup(mirrored, "once", "--full")
-    assert found.returncode == 16
-    assert "the mirror of bot.db was changed by somebody else" in found.stdout
-    assert told in found.stdout
-    assert "./sidemirror repair" in found.stdout
-    mirrored.write("DELETE FROM t WHERE id = 9")
-    assert backup(mirrored, "once").returncode == 16, "nothing is mirrored over it"
-    assert mirrored.read_state().last_run == 2
-    assert not status(mirrored)["safe"]
+    mirrored.run()  # nothing changed here, and such a run does not look there
+    for kind in ("full", "run"):
+        [refusal] = mirrored.try_run(kind).refusals
+        assert isinstance(refusal.error, TargetEdited)
+        assert refusal.error.what.startswith("the mirror of bot.db was changed by somebody else: ")
+        assert told in refusal.error.what
+        mirrored.write("DELETE FROM t WHERE id = 9")
+    assert mirrored.read_state().last_run == 2, "nothing is mirrored over it"
 
-    repaired = backup(mirrored, "repair")
-    assert repaired.returncode == 0, repaired.stdout + repaired.stderr
-    assert told in repaired.stdout
-    assert status(mirrored)["safe"]
-    assert drill(mirrored.settings).run == 3
-    assert not mirrored.point("full").committed
+    assert told in str(repair(mirrored.settings))
+    assert mirrored.point("full").run == 3
+    assert drill(mirrored.settings).ok
     mirrored.verify()
     assert len(kept(mirrored)) > 0
+    assert repair(mirrored.settings) == {}
+
+
+def test_the_commands_tell_it_and_repair_it(mirrored: Source) -> None:
+    edit(mirrored, EDITS["a row changed"][0])
+    found = backup(mirrored, "once", "--full")
+    assert found.returncode == 16
+    assert "table t: 1 rows changed (keys [7])" in found.stdout
+    assert "./sidemirror repair" in found.stdout
+    assert not status(mirrored)["safe"]
+    repaired = backup(mirrored, "repair")
+    assert repaired.returncode == 0, repaired.stdout + repaired.stderr
+    assert "Put right: bot.db: table t: 1 rows changed (keys [7])" in repaired.stdout
+    now = status(mirrored)
+    assert (now["safe"], now["outcome"]["drill"]["ok"]) == (True, True)
     assert backup(mirrored, "repair").stdout.count("Nothing is to be repaired") == 1
 
 
@@ -166,7 +177,7 @@ def test_a_run_that_would_write_over_an_edit_refuses_that_file_and_mirrors_the_o
     report = mirrored.try_run()
     assert [(r.file, type(r.error)) for r in report.refusals] == [("bot.db", TargetEdited)]
     assert (report.run, report.committed) == (4, True)
-    assert backup(mirrored, "repair").returncode == 0
+    repair(mirrored.settings)
     mirrored.points[4] = {file: mirrored.points[3][file] for file in ("bot.db",)} | {
         "other.db": mirrored.keep("other.db", 4)
     }
@@ -178,7 +189,7 @@ def test_an_added_row_that_the_bot_adds_as_well_is_an_edit(mirrored: Source) -> 
     edit(mirrored, "INSERT INTO {s}.t (id, a) VALUES (1000, 'by hand')")
     mirrored.write("INSERT INTO t (id, a) VALUES (1000, 'bot')")
     assert [type(r.error) for r in mirrored.try_run().refusals] == [TargetEdited]
-    assert backup(mirrored, "repair").returncode == 0
+    repair(mirrored.settings)
     mirrored.point("full")
     mirrored.verify()
 
@@ -190,12 +201,12 @@ def test_with_the_shadow_lost_as_well_a_repair_cures_it(mirrored: Source, name: 
     # What comes back is what was mirrored: a full run finds these.
     shape_only = name in ("a column added", "a type changed", "the key dropped")
     for _ in range(2):
-        refused = backup(mirrored, "once", *(["--full"] if shape_only else []))
-        assert refused.returncode == 16, "it is told, run after run, and does not end in another error"
-        assert "./sidemirror repair" in refused.stdout
-    repaired = backup(mirrored, "repair")
-    assert repaired.returncode == 0, repaired.stdout + repaired.stderr
-    assert status(mirrored)["safe"]
+        report = mirrored.try_run("full" if shape_only else "run")
+        assert [type(r.error) for r in report.refusals] == [TargetEdited], (
+            "it is told, run after run, and ends in nothing else"
+        )
+    repair(mirrored.settings)
+    assert drill(mirrored.settings).ok
     assert not mirrored.point("full").committed
     mirrored.verify()
 
@@ -204,12 +215,8 @@ def test_with_the_shadow_lost_and_the_row_changed_by_the_bot_too_it_says_what_is
     edit(mirrored, "UPDATE {s}.t SET a = 'by hand' WHERE id = 7")
     shutil.rmtree(mirrored.state / "shadow")
     mirrored.write("UPDATE t SET a = 'bot' WHERE id = 7; DELETE FROM k")
-    repaired = backup(mirrored, "repair")
-    assert repaired.returncode == 0, repaired.stdout + repaired.stderr
-    assert "restore point 2 is recorded as it can be had back now" in repaired.stdout
-    del mirrored.points[2]
-    del mirrored.points[1]
-    assert status(mirrored)["safe"]
+    assert "restore point 2 is recorded as it can be had back now" in str(repair(mirrored.settings))
+    mirrored.points.clear()
     mirrored.point("full")
     mirrored.verify()
 
@@ -227,7 +234,7 @@ def test_a_target_that_was_dumped_and_loaded_is_compared_and_believed(mirrored: 
     mirrored.target.query("UPDATE sidemirror.sources SET checked_in = 1 WHERE name = %s", mirrored.name)
     edit(mirrored, "UPDATE {s}.t SET a = 'by hand' WHERE id = 7")
     assert len(mirrored.try_run("full").refusals) == 1
-    assert backup(mirrored, "repair").returncode == 0
+    repair(mirrored.settings)
     mirrored.target.query("UPDATE sidemirror.sources SET checked_in = 1 WHERE name = %s", mirrored.name)
     assert mirrored.run("full").refusals == ()
     [(same,)] = mirrored.target.query(
