@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import json
 import re
 import shutil
 import signal
@@ -221,3 +222,54 @@ def test_a_run_by_hand_in_progress_does_not_end_the_schedule(source: Source) -> 
         runs = len(times(source, "Last Sync: "))
         poll("and on", lambda: len(times(source, "Last Sync: ")) > runs + 1)
         assert process.poll() is None
+
+
+def test_a_clock_that_is_set_back_or_forward_by_a_day_stops_nothing(source: Source, tmp_path: Path) -> None:
+    fill(source)
+    clock = tmp_path / "clock"
+    clock.write_text("+0")
+    [library] = Path("/usr/lib").glob("*/faketime/libfaketimeMT.so.1")
+    another_time = {
+        "LD_PRELOAD": str(library),
+        "FAKETIME_TIMESTAMP_FILE": str(clock),
+        "FAKETIME_NO_CACHE": "1",
+        "FAKETIME_DONT_FAKE_MONOTONIC": "1",
+        "NO_FAKE_STAT": "1",
+        # The day before, the certificate was not valid yet.
+        "SUPABASE_DB_SSLMODE": "require",
+        "SUPABASE_DB_SSLROOTCERT": None,
+    }
+    with scheduled(source, BACKUP_EVERY="2s", DRILL_EVERY="off", **another_time) as process:
+        poll("the run at start", lambda: last_run(source) == 1)
+        for step, told in (("-1d", "The clock was set back by 86"), ("+1d", "The clock was set forward by 172")):
+            clock.write_text(step)
+            poll("it is told", lambda told=told: times(source, told))  # type: ignore[misc]
+            runs = len(times(source, "Last Sync: "))
+            poll("runs go on", lambda runs=runs: len(times(source, "Last Sync: ")) >= runs + 3)  # type: ignore[misc]
+            found = status(source, **another_time)
+            assert (found["safe"], found["seconds_since_equal"] < 30) == (True, True), found["sentence"]
+            assert datetime.fromisoformat(found["outcome"]["next_at"]) > datetime.fromisoformat(
+                found["outcome"]["tried_at"]
+            )
+            assert process.poll() is None
+
+
+def test_after_a_refusal_the_next_try_comes_sooner_than_backup_every(source: Source) -> None:
+    fill(source)
+    kept = (source.sqlite / "bot.db").read_bytes()
+    (source.sqlite / "bot.db").write_bytes(kept[:1000])
+    with scheduled(source, BACKUP_EVERY="6h", BACKUP_ON_CHANGE="off"):
+        poll("it is refused", lambda: times(source, "The next try is in 5 s"))
+        (source.sqlite / "bot.db").write_bytes(kept)
+        poll("it is tried again", lambda: last_run(source) == 1, 30)
+        poll("and safe", lambda: status(source)["safe"])
+
+
+def test_a_sidecar_that_is_started_often_has_its_full_runs_all_the_same(source: Source) -> None:
+    fill(source)
+    assert backup(source, "once", "--full").returncode == 0
+    long_ago = (datetime.now().astimezone() - timedelta(hours=7)).isoformat()
+    known = json.loads((source.state / "status.json").read_text())
+    (source.state / "status.json").write_text(json.dumps(known | {"full_at": long_ago}))
+    with scheduled(source, BACKUP_EVERY="6h"):
+        poll("a full run at start", lambda: status(source)["outcome"]["full_at"] > long_ago)
