@@ -22,7 +22,7 @@ from restore.config import RestoreSettings
 from restore.request import Request
 from restore.run import restore_into
 
-POINTS = 400 if os.environ.get("HYPOTHESIS_PROFILE") == "nightly" else 32
+POINTS = 400 if os.environ.get("HYPOTHESIS_PROFILE") == "nightly" else 24
 SERVICE = Path(__file__).resolve().parents[2] / "services" / "bot"
 
 # Each line that comes in is a part of the day.

@@ -112,7 +112,7 @@ def restoring(source: Source, sign: str) -> Iterator[subprocess.Popen[bytes]]:
     process.wait(timeout=60)
 
 
-KILLS = 200 if os.environ.get("HYPOTHESIS_PROFILE") == "nightly" else 30
+KILLS = 200 if os.environ.get("HYPOTHESIS_PROFILE") == "nightly" else 24
 
 
 def test_killed_at_random_moments_each_file_is_the_old_or_the_new_one_and_it_can_be_finished(

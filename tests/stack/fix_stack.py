@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -12,8 +13,8 @@ from stack import Stack
 NewStack = Callable[..., Stack]
 
 
-@pytest.fixture(scope="session")
-def new_stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[NewStack]:
+@contextmanager
+def making(tmp_path_factory: pytest.TempPathFactory) -> Iterator[NewStack]:
     """Makes stacks that are not started yet; whatever becomes of them, they are taken away at the end."""
     prefix = os.environ.get("SIDEMIRROR_TEST_PROJECT", f"sidemirror-test-{os.getpid()}")
     scratch = Path(os.environ.get("SIDEMIRROR_TEST_SCRATCH") or tmp_path_factory.mktemp("stacks"))
@@ -29,16 +30,24 @@ def new_stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[NewStack]:
         stack.destroy()
 
 
+@pytest.fixture(scope="module")
+def new_stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[NewStack]:
+    """As `making`, for a module: an engine has 31 networks to give, and a stack takes five of them."""
+    with making(tmp_path_factory) as make:
+        yield make
+
+
 @pytest.fixture(scope="session")
-def stack(new_stack: NewStack) -> Stack:
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     """Everything running, started by the command that a newcomer types; one run has been made."""
-    stack = new_stack("running")
-    try:
-        stack.script("up")
-        stack.backup()
-    except AssertionError as error:
-        pytest.fail(f"{error}\n{stack.logs()}", pytrace=False)
-    return stack
+    with making(tmp_path_factory) as make:
+        stack = make("running")
+        try:
+            stack.script("up")
+            stack.backup()
+        except AssertionError as error:
+            pytest.fail(f"{error}\n{stack.logs()}", pytrace=False)
+        yield stack
 
 
 @pytest.fixture
