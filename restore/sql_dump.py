@@ -29,7 +29,7 @@ def statements(path: Path) -> Iterator[str]:
         tables = [row for row in schema.rows if row.name in stored and row.type == "table"]
         rest = [row for row in schema.rows if row not in tables and row.sql is not None]
         virtual = [row for row in rest if row.type == "table"]
-        broken = [row for row in schema.rows if row.sql is not None and "\r" in row.sql]
+        broken = [row for row in schema.rows if row.sql is not None and _is_changed_on_its_way(row)]
         if virtual or broken:
             yield ".dbconfig defensive off"  # the shell's default since 3.41; it forbids to write sqlite_schema
         yield from _settings(schema)
@@ -101,8 +101,12 @@ def _query(names: list[str], table: str) -> str:
 
 
 def _made(row: SchemaRow) -> str:
-    # A comment may be its last word.
-    return f"{row.sql}\n;" if "--" in str(row.sql) else f"{row.sql};"
+    return f"{row.sql};" if sqlite3.complete_statement(f"{row.sql};") else f"{row.sql}\n;"  # a comment is its last word
+
+
+def _is_changed_on_its_way(row: SchemaRow) -> bool:
+    """The shell takes carriage returns away; of a table or an index SQLite keeps the line end before the semicolon."""
+    return "\r" in str(row.sql) or (row.type in ("table", "index") and _made(row).endswith("\n;"))
 
 
 def _written(row: SchemaRow) -> str:
@@ -112,7 +116,7 @@ def _written(row: SchemaRow) -> str:
 
 
 def _verbatim(row: SchemaRow) -> str:
-    """The shell takes the carriage returns at line ends away."""
+    """Corrects what was made of it."""
     where = f"type = {_text(row.type)} AND name = {_text(row.name)}"
     return f"UPDATE sqlite_schema SET sql = {_text(str(row.sql))} WHERE {where};"
 

@@ -51,6 +51,29 @@ def test_a_dump_makes_what_was_mirrored(case: Any, source: Source, tmp_path: Pat
     assert inspect(made, header_journal_mode(made)).content_hash == database.content_hash
 
 
+WRITTEN_STRANGELY = (
+    "CREATE TABLE t ( -- a comment inside\n a TEXT, -- and one more\n b)",
+    "CREATE TABLE u (a) -- at the end",
+    "CREATE TABLE v (a) /* at the end; too */",
+    "CREATE TABLE w (\r\n a TEXT DEFAULT 'x\r\ny'\r\n)",
+    "CREATE INDEX i ON t (a) -- of an index",
+    "CREATE VIEW x AS SELECT a FROM t -- of a view",
+    "CREATE VIEW y AS\r\nSELECT 'a\r\nb' AS c\n;\n",
+    "CREATE TRIGGER z AFTER INSERT ON t BEGIN\n SELECT 1; -- in a trigger;\n SELECT 2;\nEND -- after it",
+    "INSERT INTO w DEFAULT VALUES",
+    "INSERT INTO t VALUES ('.tables', '--'), ('.quit' || char(10) || '.quit', ';'), (char(10) || '#', char(13, 10))",
+)
+
+
+def test_statements_that_the_shell_could_mistake(source: Source, tmp_path: Path) -> None:
+    with source.database() as connection:
+        for statement in WRITTEN_STRANGELY:
+            connection.execute(statement)
+    source.run()
+    [dump] = here(source, tmp_path / "dump.sql")
+    assert oracle.differences(source.sqlite / "bot.db", read_back(dump)) == []
+
+
 def test_several_databases_are_several_files_and_documents_are_told(source: Source, tmp_path: Path) -> None:
     fill_all(source)
     source.run()
