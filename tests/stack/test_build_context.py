@@ -46,5 +46,15 @@ def test_no_env_file_and_nothing_of_volumes_or_git_reaches_a_build(tmp_path: Pat
         names = files.getnames()
     tops = {name.split("/")[0] for name in names}
     assert {"mirror", "backup", "restore", "requirements"} <= tops
-    assert tops <= {"mirror", "backup", "restore", "services", "bench", "tests", "requirements", "pyproject.toml"}
+    assert tops <= {
+        "mirror",
+        "backup",
+        "restore",
+        "services",
+        "bench",
+        "docs",
+        "tests",
+        "requirements",
+        "pyproject.toml",
+    }
     assert [name for name in names if ".env" in name or name.split("/")[0] in ("volumes", ".git")] == []
