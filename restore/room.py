@@ -11,11 +11,11 @@ import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from psycopg2 import sql
+from psycopg2 import errors, sql
 from psycopg2.extensions import connection as Connection
 
 from mirror.catalog import CatalogDatabase, CatalogTable
-from mirror.errors import RestoreError
+from mirror.errors import NotVerified, RestoreError
 from restore import swap
 from restore.plan import Plan
 
@@ -82,7 +82,13 @@ def _bytes_of_tables(connection: Connection, tables: Iterable[tuple[CatalogDatab
     if not samples:
         return 0
     with connection.cursor() as cursor:
-        cursor.execute(sql.SQL(" UNION ALL ").join(samples))
+        try:
+            cursor.execute(sql.SQL(" UNION ALL ").join(samples))
+        except (errors.UndefinedTable, errors.InvalidSchemaName, errors.UndefinedColumn) as error:
+            raise NotVerified(
+                f"the mirror is no longer what was mirrored: {error.diag.message_primary}",
+                "nothing was touched; somebody dropped it there. Put it back, or restore the other files with --only",
+            ) from error
         return int(sum(rows[number] * float(mean or _ROW_BYTES) for number, mean in cursor.fetchall()))
 
 

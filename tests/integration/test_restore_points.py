@@ -119,6 +119,8 @@ EDITS = {
     "a class": """UPDATE {schema}.t SET a = NULL, _exact = '{{"a": {{"blob": "AA=="}}}}' WHERE id = 7""",
     "an exact value that means nothing": """UPDATE {schema}.t SET _exact = '{{"a": 5, "?": []}}' WHERE id = 7""",
     "an exact value of another shape": """UPDATE {schema}.t SET _exact = '"x"' WHERE id = 7""",
+    "a column that goes": "ALTER TABLE {schema}.t DROP COLUMN b",
+    "a table that goes": "DROP TABLE {schema}.t",
     "a document": "UPDATE sidemirror.document_contents SET bytes = 'x'",
     "a document that goes": "DELETE FROM sidemirror.document_contents",
 }
