@@ -32,9 +32,9 @@ def counted(stack: Stack) -> dict[str, int]:
 def test_the_bot_reaches_the_stand_in_and_no_other_address(stack: Stack) -> None:
     assert connects(stack, "bot", "telegram", 8081)
     networks = stack.inspect("bot")["NetworkSettings"]["Networks"]
-    assert list(networks) == [f"{stack.project}_chat"]
-    told = run(["docker", "network", "inspect", f"{stack.project}_chat"]).stdout
-    assert json.loads(told)[0]["Internal"] is True
+    assert sorted(networks) == [f"{stack.project}_chat", f"{stack.project}_presence"]
+    told = json.loads(run(["docker", "network", "inspect", *networks]).stdout)
+    assert [each["Internal"] for each in told] == [True, True]
 
 
 def test_the_stand_ins_control_surface_is_closed(stack: Stack) -> None:
@@ -49,7 +49,7 @@ def test_a_token_switches_to_telegram_and_the_stand_in_off(stack: Stack) -> None
     assert "telegram" not in services
     assert services["bot"]["environment"]["TELEGRAM_API_BASE"] == "https://api.telegram.org"
     assert services["bot"]["environment"]["BOT_TOKEN"] == TOKEN
-    assert list(services["bot"]["networks"]) == ["bot"]
+    assert sorted(services["bot"]["networks"]) == ["bot", "presence"]
     assert [name for name in services if TOKEN in json.dumps(services[name])] == ["bot"]
 
 

@@ -77,21 +77,22 @@ def test_a_host_without_a_user_is_refused_with_the_way_out(stack: Stack) -> None
 
 def test_without_a_webhook_the_bot_has_no_way_out_and_no_address_to_send_to(stack: Stack) -> None:
     bot = config(stack)["bot"]
-    assert list(bot["networks"]) == ["chat"]
+    assert sorted(bot["networks"]) == ["chat", "presence"]
     assert [name for name in bot["environment"] if name.startswith("DISCORD")] == []
 
 
 def test_a_webhook_gives_the_bot_a_way_out_beside_the_stand_in(stack: Stack) -> None:
     url = "https://discord.example.org/api/webhooks/1/secret"
     services = config(stack, DISCORD_WEBHOOK_URL=url)
-    assert sorted(services["bot"]["networks"]) == ["bot", "chat"]
+    assert sorted(services["bot"]["networks"]) == ["bot", "chat", "presence"]
     assert services["bot"]["environment"]["DISCORD_WEBHOOK_URL"] == url
-    assert [name for name in services if url in json.dumps(services[name])] == ["bot"]
+    # The one-shot writes it for the sidecar's alerts into a file that the sidecar alone can read.
+    assert {name for name in services if url in json.dumps(services[name])} == {"bot", "prepare"}
 
 
 def test_a_webhook_in_a_file_reaches_the_bot_as_a_file_also_with_a_token(stack: Stack) -> None:
     bot = config(stack, DISCORD_WEBHOOK_URL_FILE="/etc/webhook", BOT_TOKEN="1:a")["bot"]
-    assert list(bot["networks"]) == ["bot"]
+    assert sorted(bot["networks"]) == ["bot", "presence"]
     mounted = {each["target"]: each for each in bot["volumes"]}[bot["environment"]["DISCORD_WEBHOOK_URL_FILE"]]
     assert (mounted["source"], mounted["read_only"]) == ("/etc/webhook", True)
 

@@ -7,7 +7,7 @@ import uuid
 
 import pytest
 from fix_stack import NewStack
-from stack import Result, Stack
+from stack import Result, Stack, poll
 
 AT_ONCE = 60
 """Seconds. The sidecar's health would tell after two minutes at the earliest."""
@@ -38,6 +38,7 @@ def test_1_a_wrong_setting_is_named_at_once(started: Stack) -> None:
     assert "GUARD_SHRINK" in result.stderr
     assert "The bot is started. The sidecar was not started." in result.stderr
     assert running(started) >= {"bot", "postgres"}
+    poll("the bot has written", lambda: started.as_root("ls", "/volumes/json").stdout)
     assert seconds < AT_ONCE
 
 
