@@ -61,11 +61,12 @@ def _after_restore(change: TableChange, restored: Mapping[str, int]) -> TableCha
     return replace(change, known=replace(known, content=replace(known.content, rows=rows)))
 
 
-def missing(file: str) -> GuardHeld:
-    """The error for a database or document that was mirrored and is not there any more."""
+def missing(file: str, mirrored: str) -> GuardHeld:
+    """The error for a database or document that was mirrored and is not there any more. `mirrored`: what the mirror has."""
     return GuardHeld(
-        f"{file} is not there any more; its mirror stays as it was",
-        "bring it back with: ./sidemirror restore; or, if it was removed on purpose: ./sidemirror accept",
+        f"{file} is not there any more; its mirror stays as it was ({mirrored})",
+        "bring it back with: ./sidemirror restore; or, if it was removed on purpose: ./sidemirror accept, which takes it "
+        "out of the mirror (older restore points keep it)",
     )
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from psycopg2.extensions import connection as Connection
 
-from backup import documents, guard, snapshot
+from backup import documents, guard, older_copy, snapshot
 from backup.apply import RunIdentity
 from backup.changes import ChangeSet, DatabaseChange, DocumentChange, Pending, Refusal, TableChange, TableDropped
 from backup.compare import compare
@@ -101,7 +101,9 @@ def _look_at_databases(work: Work, files: tuple[str, ...]) -> None:
         if known.file in work.accepted and known.file not in files:
             work.removed.append(known)
         elif known.file not in files:
-            work.refusals.append(Refusal(known.file, guard.missing(known.file)))
+            rows = sum(table.content.rows for table in known.tables)
+            lost = f"{len(known.tables)} tables with {rows} rows"
+            work.refusals.append(Refusal(known.file, guard.missing(known.file, lost)))
 
 
 def _refuse_unnameable(work: Work, files: tuple[str, ...]) -> None:
@@ -135,6 +137,10 @@ def _look_at_database(work: Work, file: str, known: CatalogDatabase | None, seen
         raise snapshot.explain(error, file) from error
     _refuse_what_is_too_large(path, pair, tables)
     _guard(work, file, tables)
+    if known is not None and file not in work.accepted and work.settings.guard_shrink and not _restored(work, known):
+        remembered = read_json(work.settings.state_dir / SIGNATURES).get(file)
+        if isinstance(remembered, list) and remembered:
+            older_copy.check(work.connection, known, pair, tables, unchanged, (str(remembered[0]), seen))
     if known is not None and not tables and known.describes(schema, copy.mode):
         work.pending.append(Pending(file, work.shadows.path(file, known.token), seen))
         return
@@ -157,6 +163,12 @@ def _guard(work: Work, file: str, tables: tuple[TableChange, ...]) -> None:
         guard.check(file, tables, shrink, {t.mirror.name: t.content.rows for t in point.tables} if point else None)
         whose = f" of {note.source}" if note.source else ""
         log.info("%s was restored to run %d%s, so it may have less than its mirror", file, note.run, whose)
+
+
+def _restored(work: Work, known: CatalogDatabase) -> bool:
+    """Whether a restore put the file there since the last run."""
+    note = restored.read(work.settings.sqlite_dir).get(known.file)
+    return note is not None and note.token == str(known.token)
 
 
 def _refuse_what_is_too_large(path: Path, pair: Pair, tables: tuple[TableChange, ...]) -> None:
@@ -227,7 +239,7 @@ def _look_at_documents(work: Work, files: tuple[str, ...]) -> None:
         if file in work.accepted:
             work.documents.append(DocumentChange(file, known, None))
         else:
-            work.refusals.append(Refusal(file, guard.missing(file)))
+            work.refusals.append(Refusal(file, guard.missing(file, "the document")))
 
 
 def _forget_unless_kept(work: Work, path: Path) -> None:

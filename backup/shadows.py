@@ -14,9 +14,10 @@ from uuid import UUID
 
 import psycopg2
 from psycopg2.extensions import connection as Connection
+from psycopg2.extensions import cursor as Cursor
 
 from mirror.catalog import CatalogDatabase
-from mirror.errors import EDITED_HINT, NotVerified, TargetEdited
+from mirror.errors import EDITED_HINT, NotVerified, TargetEdited, TargetMoved
 from mirror.inspection import inspect
 from mirror.rebuild import rebuild
 from mirror.target import reading
@@ -59,6 +60,7 @@ class Shadows:
         unfinished.unlink(missing_ok=True)
         try:
             with reading(connection) as cursor:
+                _require_unmoved(cursor, known)
                 rebuild(cursor, known, unfinished, last_run, last_run)
             return _as_found(unfinished, known)
         except (NotVerified, psycopg2.ProgrammingError) as error:
@@ -77,6 +79,15 @@ class Shadows:
         for other in kept.parent.iterdir():
             if other != kept:
                 other.unlink()
+
+
+def _require_unmoved(cursor: Cursor, known: CatalogDatabase) -> None:
+    """Raises TargetMoved when another run has been there since the state was read: then nobody else changed anything."""
+    cursor.execute("SELECT token FROM sidemirror.databases WHERE id = %s", (known.id,))
+    if [UUID(str(token)) for (token,) in cursor.fetchall()] != [known.token]:
+        raise TargetMoved(
+            f"another run has changed {known.file} meanwhile", "nothing to do: the next run starts from there"
+        )
 
 
 def edited(file: str, why: str) -> TargetEdited:

@@ -23,6 +23,24 @@ def signature(path: Path) -> str:
     return ";".join(_part(Path(f"{path}{suffix}"), start, size) for suffix, start, size in _PARTS)
 
 
+def replaced(before: str, now: str) -> bool:
+    """Whether the file is another one than at the time of `before`, or its change counter is a lower one.
+
+    The counter stands at offset 24 (https://www.sqlite.org/fileformat2.html#file_change_counter) and only ever grows, in WAL
+    mode more slowly.
+    """
+    try:
+        (inode, counter), (inode_now, counter_now) = (_identity(signature) for signature in (before, now))
+    except (ValueError, IndexError):
+        return False
+    return inode != inode_now or counter_now < counter
+
+
+def _identity(signature: str) -> tuple[str, int]:
+    main = signature.split(";")[0].split(",")
+    return main[0], int(main[-1][48:56], 16)
+
+
 def _part(path: Path, start: int, size: int) -> str:
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)

@@ -199,6 +199,11 @@ def _refuse_other_formats(source: Path) -> None:
             start = file.read(len(MAGIC))
     except OSError as error:
         raise _explain_os(error, source) from error
+    if start and not start.strip(b"\0"):
+        raise SourceCorrupt(
+            f"{source.name} begins with zeros: its content was overwritten, as after a power cut or by a full disk",
+            "the mirror stays as it was; bring the last good state back with: ./sidemirror restore",
+        )
     if start and not MAGIC.startswith(start[: len(MAGIC)]):
         raise SourceUnsupported(
             f"{source.name} is not a SQLite file, or it is encrypted",
