@@ -58,7 +58,7 @@ def _last_drill(known: Outcome) -> str:
     if known.drill is None or not known.drill.ok:
         return ""
     age = (datetime.now(UTC) - datetime.fromisoformat(known.drill.at)).total_seconds()
-    return f"; the last drill, {ago(age)} ago, took {known.drill.seconds:.1f} s"
+    return f"; the last drill, {ago(age)} ago, took {known.drill.seconds:.{1 if known.drill.seconds >= 1 else 2}f} s"
 
 
 def ago(seconds: float) -> str:

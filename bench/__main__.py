@@ -9,7 +9,7 @@ from pathlib import Path
 
 import click
 
-from bench import beside, far_away, first_mirror, fleet, idle, large, picture, restore, small_change, unchanged
+from bench import beside, far_away, first_mirror, fleet, idle, large, page, picture, restore, small_change, unchanged
 from bench.measure import Figure
 from bench.place import place
 from mirror.errors import SidemirrorError
@@ -24,6 +24,7 @@ MEASUREMENTS = {
     "restore": restore.figures,
     "large": large.figures,
     "fleet": fleet.figures,
+    "page": page.figures,
 }
 ROWS = 1_250_000
 QUICK_ROWS = 10_000

@@ -128,4 +128,4 @@ def _folded(lines: list[Line]) -> Iterator[Line]:
         if shown:
             yield from group
         else:
-            yield Line("…", None, None, f"{len(group)} lines that are the same")
+            yield Line("…", None, None, f"{len(group)} more that are the same")

@@ -123,7 +123,11 @@ def bars(view: sqlite3.Connection, span: str, now: float) -> dict[str, Any]:
 
 def happenings(view: sqlite3.Connection | None, state_dir: Path, newest: int = 100) -> tuple[Happening, ...]:
     """Drills, guards, troubles and what people did, newest first."""
-    found = [_happening(event) for event in events.read(state_dir, newest)]
+    written = events.read(state_dir, newest)
+    over = {(event.kind, event.subject, event.what) for event in written if event.ended}
+    found = [
+        _happening(event) for event in written if event.ended or (event.kind, event.subject, event.what) not in over
+    ]
     # The events have the latest drills; the target remembers those of before the file began.
     oldest = min((one.at for one in found), default=1e12)
     if view is not None:
@@ -141,15 +145,19 @@ def _happening(event: events.Event) -> Happening:
     except ValueError:
         at = 0.0
     group = _GROUPS.get(event.kind, "drill" if "Drill" in event.kind else "alert")
-    subject = "" if event.subject in ("run", "") or event.subject in event.what else f"{event.subject}: "
-    return Happening(at, group, event.ended is not None or not event.hint, subject + event.what, event.ended)
+    named = event.subject in ("run", "") or event.subject.lower() in event.what.lower()
+    told = event.what if named else f"{event.subject}: {event.what}"
+    if event.kind == "Accepted":
+        told = f"accepted: {told}"
+    return Happening(at, group, event.ended is not None or not event.hint, told, event.ended)
 
 
 def _changes(view: sqlite3.Connection, condition: str, run: int) -> tuple[TableChange, ...]:
     rows = view.execute(
-        "SELECT t.id, t.file, t.name, t.gone, sum(p.added), sum(p.changed), sum(p.removed), t.mirror "
-        f"FROM point_tables AS p JOIN tables AS t ON t.id = p.table_id WHERE {condition} GROUP BY t.id "
-        "ORDER BY sum(p.added) + sum(p.changed) + sum(p.removed) DESC, t.file, t.name",
+        "SELECT t.id, t.file, t.name, t.gone, s.added, s.changed, s.removed, t.mirror FROM ("
+        "SELECT p.table_id, sum(p.added) AS added, sum(p.changed) AS changed, sum(p.removed) AS removed "
+        f"FROM point_tables AS p WHERE {condition} GROUP BY p.table_id) AS s JOIN tables AS t ON t.id = s.table_id "
+        "ORDER BY s.added + s.changed + s.removed DESC, t.file, t.name",
         (run,),
     )
     return tuple(TableChange(*(*row[:3], bool(row[3]), *row[4:])) for row in rows)
