@@ -180,7 +180,7 @@ page() {
     stage=browser
     in_test_image page --pids-limit 1000 --shm-size 256m $(stand_in_options 6543)
     code=$?
-    stage=test
+    stage='test'
     return "$code"
 }
 

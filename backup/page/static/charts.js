@@ -27,6 +27,7 @@
     element.plot?.destroy();
     element.replaceChildren();
     if (!data[0].length) { element.textContent = "Nothing to draw yet."; return; }
+    if (data[0].length === 1) data = data.map((column, n) => [n ? column[0] : column[0] - 60, column[0]]);
     element.plot = new uPlot(options, data, element);
   };
   // A single point would otherwise stand in a span of years.
