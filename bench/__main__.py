@@ -1,30 +1,32 @@
-"""python -m bench [NAME …] [--rounds N] [--rows N] [--quick] [--output FOLDER]: measures, and prints one table."""
+"""python -m bench [NAME …] [--rounds N] [--rows N] [--quick] [--output FOLDER]: measures, and prints what it found."""
 
 from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
 import click
 
-from bench import beside, far_away, first_mirror, fleet, idle, large, page, picture, restore, small_change, unchanged
+from bench import beside, far_away, first_mirror, fleet, idle, large, page, record, restore, small_change, unchanged
 from bench.measure import Figure
-from bench.place import place
+from bench.place import Place, place
+from bench.record import Record
 from mirror.errors import SidemirrorError
 
-MEASUREMENTS = {
-    "first_mirror": first_mirror.figures,
-    "small_change": small_change.figures,
-    "unchanged": unchanged.figures,
-    "beside": beside.figures,
-    "far_away": far_away.figures,
-    "idle": idle.figures,
-    "restore": restore.figures,
-    "large": large.figures,
-    "fleet": fleet.figures,
-    "page": page.figures,
+MEASUREMENTS: dict[str, tuple[str, Callable[[Place, int, int], list[Figure]]]] = {
+    "first_mirror": ("The first mirror", first_mirror.figures),
+    "small_change": ("A small change", small_change.figures),
+    "unchanged": ("Nothing changed", unchanged.figures),
+    "beside": ("Beside a bot that writes", beside.figures),
+    "far_away": ("A long way to the target", far_away.figures),
+    "idle": ("Nothing to do", idle.figures),
+    "restore": ("Restore", restore.figures),
+    "large": ("Ten times as much", large.figures),
+    "fleet": ("Two hundred sources", fleet.figures),
+    "page": ("The status page", page.figures),
 }
 ROWS = 1_250_000
 QUICK_ROWS = 10_000
@@ -35,44 +37,31 @@ QUICK_ROWS = 10_000
 @click.option("--rounds", default=5, show_default=True, help="Alternating rounds; medians are shown.")
 @click.option("--rows", default=ROWS, show_default=True, help="Rows in the bot's database.")
 @click.option("--quick", is_flag=True, help="One round of little: to see that the benches work; no goal counts.")
-@click.option("--output", type=click.Path(path_type=Path), help="Write figures.md and the pictures into this folder.")
+@click.option("--output", type=click.Path(path_type=Path), help="Keep what was found in this folder, with pictures.")
 def main(names: tuple[str, ...], rounds: int, rows: int, quick: bool, output: Path | None) -> None:
     if quick:
         rounds, rows = 1, QUICK_ROWS
-    told = [
-        f"Measured {datetime.now(UTC):%Y-%m-%d} on {os.cpu_count()} cores; {rounds} rounds, medians (from to).",
-        "",
-        *_row("what", "figure", "against", "goal"),
-        *_row("---", "---", "---", "---"),
-    ]
-    click.echo("\n".join(told))
-    figures: list[Figure] = []
+    missed: list[str] = []
     for name in names or MEASUREMENTS:
-        with place() as where:
-            load = os.getloadavg()[0]
-            found = MEASUREMENTS[name](where, rounds, rows)
-        lines = [line for figure in found for line in _lines(figure)]
-        click.echo("\n".join(lines))
-        click.echo(f"<!-- {name}: load {load:.1f} before, {os.getloadavg()[0]:.1f} after -->", err=True)
-        figures += found
-        told += lines
-    if output:
-        pictures = picture.draw(figures, output)
-        told += ["", *(f"![{name}](images/{name})" for name in pictures)]
-        (output / "figures.md").write_text("\n".join(told) + "\n", encoding="utf-8")
-    missed = [figure.what for figure in figures if figure.kept is False]
+        found = _measured(name, rounds, rows)
+        click.echo("\n".join([f"{found.title}, load {found.load[0]:.1f} to {found.load[1]:.1f}", ""]))
+        click.echo("\n".join([*record.table(found.figures), ""]))
+        missed += [figure.what for figure in found.figures if figure.kept is False]
+        if output:
+            records = record.read(output) | {name: found}
+            record.write(output, {one: records[one] for one in MEASUREMENTS if one in records})
     if missed and not quick:
         click.echo(f"{len(missed)} goals were missed: {'; '.join(missed)}", err=True)
     sys.exit(1 if missed and not quick else 0)
 
 
-def _lines(figure: Figure) -> list[str]:
-    kept = {True: f"{figure.floor}, reached", False: f"{figure.floor}, **missed**", None: ""}[figure.kept]
-    return _row(figure.what, figure.value, figure.against, kept)
-
-
-def _row(*cells: str) -> list[str]:
-    return ["| " + " | ".join(cells) + " |"]
+def _measured(name: str, rounds: int, rows: int) -> Record:
+    title, measure = MEASUREMENTS[name]
+    with place() as where:
+        before = os.getloadavg()[0]
+        figures = measure(where, rounds, rows)
+    day, cores = f"{datetime.now(UTC):%Y-%m-%d}", os.cpu_count() or 0
+    return Record(title, day, cores, rounds, (round(before, 1), round(os.getloadavg()[0], 1)), tuple(figures))
 
 
 if __name__ == "__main__":

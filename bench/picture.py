@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import pygal
@@ -13,7 +14,7 @@ OURS, OTHERS = "#2f7d5b", "#9aa5b1"
 HEIGHT_OF_A_BAR, HEIGHT_OF_A_TITLE, WIDTH = 34, 60, 760
 
 
-def draw(figures: list[Figure], folder: Path) -> list[str]:
+def draw(figures: Sequence[Figure], folder: Path) -> list[str]:
     """Writes one SVG for each chart; gives their names, in order."""
     charts: dict[str, list[Bar]] = {}
     for figure in figures:
