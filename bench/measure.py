@@ -14,12 +14,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 _LAST_SYNC = re.compile(r"Last Sync: .* (\d+) rows upserted, (\d+) deleted, .* (\d+) bytes sent, ([\d.]+) s")
-_PAGE = os.sysconf("SC_PAGE_SIZE")
 
 
 @dataclass(frozen=True)
 class Ran:
-    """`peak_bytes`: the highest sum of the resident memory of the process and its children; shared pages count in each."""
+    """`peak_bytes`: the most memory of the process with its children."""
 
     seconds: float
     peak_bytes: int
@@ -74,8 +73,8 @@ def program(*arguments: str, environ: dict[str, str] | None = None) -> Ran:
 def _watched(process: subprocess.Popen[str], arguments: Sequence[str], began: float) -> Ran:
     peak = 0
     while process.poll() is None:
-        peak = max(peak, resident(process.pid))
-        time.sleep(0.01)
+        peak = max(peak, memory(process.pid))
+        time.sleep(0.02)
     seconds = time.monotonic() - began
     output = process.stdout.read() if process.stdout else ""
     if process.returncode != 0:
@@ -98,17 +97,12 @@ def percentile(values: Sequence[float], share: float) -> float:
     return ordered[min(len(ordered) - 1, int(len(ordered) * share))]
 
 
-def resident(pid: int) -> int:
-    """Bytes of resident memory of a process and all below it."""
-    total = 0
-    for one in _family(pid):
-        with suppress(OSError, IndexError):  # it ended in between
-            total += int(Path(f"/proc/{one}/statm").read_text().split()[1]) * _PAGE
-    return total
+def memory(pid: int) -> int:
+    """Bytes of a process and all below it, each shared page counted once, in parts.
 
-
-def proportional(pid: int) -> int:
-    """The same with each shared page counted once, in parts (https://docs.kernel.org/filesystems/proc.html, Pss)."""
+    That is Pss (https://docs.kernel.org/filesystems/proc.html). A sum of what is resident would count all of a process
+    twice in the instant in which it starts another.
+    """
     total = 0
     for one in _family(pid):
         with suppress(OSError):

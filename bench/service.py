@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from bench.measure import resident
+from bench.measure import memory
 from bench.place import Place
 
 PATIENCE = 600.0
@@ -20,7 +20,7 @@ PATIENCE = 600.0
 
 @dataclass(frozen=True)
 class Service:
-    """A program with its output in a file. `memory`: its resident bytes with all below it, whenever it rose."""
+    """A program with its output in a file. `memory`: its bytes with all below it, whenever they rose."""
 
     process: subprocess.Popen[bytes]
     output: Path
@@ -103,7 +103,7 @@ def _running(command: list[str], output: Path, environ: dict[str, str] | None) -
 def _sample(service: Service) -> None:
     """Only what is higher than all before is kept."""
     while service.process.poll() is None:
-        found = resident(service.pid)
+        found = memory(service.pid)
         if not service.memory or found > service.memory[-1]:
             service.memory.append(found)
         time.sleep(0.02)
