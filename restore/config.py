@@ -18,6 +18,7 @@ class RestoreSettings(Settings):
     restore_on_empty: bool = True
     restore_patience: Duration = timedelta(minutes=2)
     restore_bot_host: str = ""
+    restore_bot_state: str = ""  # what ./sidemirror has seen: running, restarting or paused
 
 
 class Place(Protocol):
@@ -29,6 +30,8 @@ class Place(Protocol):
     def json_dir(self) -> Path: ...
     @property
     def restore_bot_host(self) -> str: ...
+    @property
+    def restore_bot_state(self) -> str: ...
 
 
 class AtStart(BaseModel, frozen=True):
@@ -39,6 +42,7 @@ class AtStart(BaseModel, frozen=True):
     restore_on_empty: bool = True
     restore_patience: Duration = timedelta(minutes=2)
     restore_bot_host: str = ""
+    restore_bot_state: str = ""
 
 
 def at_start(environ: Mapping[str, str]) -> AtStart:

@@ -1,7 +1,8 @@
 """Is the bot running? Asked before anything in place is touched, in three ways that work across containers on one machine.
 
 1. The bot's service in Compose has a name on a network that the job shares with it (RESTORE_BOT_HOST); Docker answers for it
-   exactly while its container runs. That holds for every bot, also for one that has no file open at the moment.
+   exactly while its container runs. That holds for every bot, also for one that has no file open at the moment. Of one that
+   ends and is started again all the time, ./sidemirror tells the state (RESTORE_BOT_STATE).
 2. A live connection in WAL mode holds a shared lock on byte 128 of the -shm file for as long as it is open, idle or not; a
    transaction in any mode holds one on the database file's own lock bytes (https://www.sqlite.org/fileformat2.html#the_lock_byte_page,
    walformat.html#wal_locks). F_GETLK shows them without taking a lock.
@@ -42,6 +43,8 @@ def refuse_if_live(place: Place, databases: Iterable[Path]) -> None:
     service = place.restore_bot_host
     if service and service_runs(service):
         raise SourceLive(f"the bot is running: the service {service} is up", _STOP)
+    if place.restore_bot_state:
+        raise SourceLive(f"the service bot is not stopped, it is {place.restore_bot_state}", _STOP)
     for folder in (place.sqlite_dir, place.json_dir):
         if _held(folder / LOCK_FILE):
             raise SourceLive(f"the bot is running: it holds a lock on {folder / LOCK_FILE}", _STOP)

@@ -196,6 +196,8 @@ def test_a_service_that_does_not_run_and_a_name_that_is_no_neighbours_are_not_ta
     source.run()
     assert restore(source, "--yes", RESTORE_BOT_HOST="no-such-bot").returncode == 0
     assert restore(source, "--yes", RESTORE_BOT_HOST="192.0.2.7").returncode == 0
+    restarting = restore(source, "--yes", RESTORE_BOT_STATE="restarting")
+    assert (restarting.returncode, "it is restarting" in restarting.stderr) == (10, True)
     running = restore(source, "--yes", RESTORE_BOT_HOST=socket.gethostname())
     assert running.returncode == 10
     assert f"the bot is running: the service {socket.gethostname()} is up" in running.stderr

@@ -108,6 +108,22 @@ def test_the_sidecar_tells_it_in_its_log(stopped: Stack) -> None:
     assert '"kind": "Restored"' in host.file("/state/events.jsonl").content_string
 
 
+def test_a_bot_that_crashes_over_a_corrupt_file_is_to_be_stopped_first_and_then_gets_it_back(idle: Stack) -> None:
+    idle.compose("stop", "--timeout", "5", "bot")
+    idle.as_root("sh", "-c", "echo this is no database >/volumes/sqlite/idle.db")
+    idle.compose("start", "bot")
+    poll("it is started again and again", lambda: idle.inspect("bot")["RestartCount"] > 2)
+    before = files(idle)
+    for _ in range(3):
+        refused = idle.script("restore", "--yes", check=False)
+        assert (refused.returncode, "docker compose stop bot" in refused.stderr) == (10, True), refused.stderr
+    assert files(idle) == before
+    idle.compose("stop", "--timeout", "5", "bot")
+    idle.script("restore", "--yes")
+    idle.script("start", "bot")
+    poll("it is well", lambda: idle.health("bot") == "healthy")
+
+
 def bare(stack: Stack, *options: str, sqlite: str = "/data/sqlite") -> Result:
     """The job as root without Compose: whatever somebody types in an emergency."""
     settings = stack.inspect("restore-on-empty")["Config"]
