@@ -18,7 +18,7 @@ class RestoreSettings(Settings):
     restore_on_empty: bool = True
     restore_patience: Duration = timedelta(minutes=2)
     restore_bot_host: str = ""
-    restore_bot_state: str = ""  # what ./sidemirror has seen: running, restarting or paused
+    restore_bot_state: str = ""  # what the script has seen: running, restarting or paused
 
 
 class Place(Protocol):

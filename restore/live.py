@@ -2,7 +2,7 @@
 
 1. The bot's service in Compose has a name on a network that the job shares with it (RESTORE_BOT_HOST); Docker answers for it
    exactly while its container runs. That holds for every bot, also for one that has no file open at the moment. Of one that
-   ends and is started again all the time, ./sidemirror tells the state (RESTORE_BOT_STATE).
+   ends and is started again all the time, the script tells the state (RESTORE_BOT_STATE).
 2. A live connection in WAL mode holds a shared lock on byte 128 of the -shm file for as long as it is open, idle or not; a
    transaction in any mode holds one on the database file's own lock bytes (https://www.sqlite.org/fileformat2.html#the_lock_byte_page,
    walformat.html#wal_locks). F_GETLK shows them without taking a lock.
