@@ -126,16 +126,17 @@ image() {
         --secret "id=ca,src=${SIDEMIRROR_CA_BUNDLE:-/etc/ssl/certs/ca-certificates.crt}" --tag "sidemirror/$1:$SIDEMIRROR_TAG" .
 }
 
+# shellcheck disable=SC2086 # the options are words
 # in_test_image PART [DOCKER OPTIONS…]: as hardened as the sidecar itself.
 in_test_image() {
     part=$1
-    # The unit tests start many programs and mostly wait for them; the others measure one after the other.
-    processes=0
-    [ "$part" != unit ] || processes=2
+    # Two at a time: many tests start programs and wait for them. The integration tests' files each have a database of their
+    # own, so it is files that are shared out; the gallery is one file of cases that have nothing to do with each other.
+    case $part in integration) how='--numprocesses 2 --dist loadfile' ;; page) how='--numprocesses 0' ;; *) how='--numprocesses 2' ;; esac
     shift
     docker run --rm --init --name "$TEST_PROJECT-test" --label "$TEST_PROJECT" --read-only --cap-drop ALL \
-        --security-opt no-new-privileges --pids-limit 200 --tmpfs /tmp:exec --tmpfs /small:size=2m,uid=10001 --env HOME=/tmp --env CI="${CI:-}" \
-        "$@" "sidemirror/${stage:-test}:$SIDEMIRROR_TAG" pytest -p no:cacheprovider --numprocesses "$processes" "tests/$part"
+        --security-opt no-new-privileges --pids-limit 400 --tmpfs /tmp:exec --tmpfs /small:size=2m,uid=10001 --env HOME=/tmp --env CI="${CI:-}" \
+        "$@" "sidemirror/${stage:-test}:$SIDEMIRROR_TAG" pytest -p no:cacheprovider $how "tests/$part"
 }
 
 integration() {
@@ -180,7 +181,7 @@ page() {
     stage=browser
     in_test_image page --pids-limit 1000 --shm-size 256m $(stand_in_options 6543)
     code=$?
-    stage='test'
+    stage=''
     return "$code"
 }
 

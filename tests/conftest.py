@@ -3,7 +3,10 @@
 import os
 
 import pytest
+from fix_small_disk import small_disk
 from hypothesis import HealthCheck, settings
+
+__all__ = ["small_disk"]
 
 _QUIET = [HealthCheck.too_slow, HealthCheck.function_scoped_fixture, HealthCheck.data_too_large]
 for name, examples in {"quick": 25, "ci": 125, "nightly": 5000}.items():

@@ -240,26 +240,19 @@ def test_a_source_that_is_not_equal_for_too_long_is_told_though_nothing_runs(
     )
 
 
-def test_a_full_state_folder_is_told_all_the_same(source: Source, receiver: Receiver) -> None:
+def test_a_full_state_folder_is_told_all_the_same(source: Source, receiver: Receiver, small_disk: Path) -> None:
     fill(source)
-    small = Path("/small/state")
-    small.mkdir()
-    source.environ["STATE_DIR"] = str(small)
-    try:
-        with contextlib.suppress(OSError), (small / "ballast").open("wb", buffering=0) as ballast:
-            while ballast.write(b"x" * 4096):
-                pass
-        assert backup(source, "once").returncode == 7
-        with watching(source, ALERT_URLS=receiver.url):
-            poll("it is told", lambda: has(receiver, 1))
-            looked = time.monotonic()
-            poll("it looked some more", lambda: time.monotonic() - looked > 3)
-        assert "the state folder has 0 MB left" in receiver.messages[0]["message"]
-        assert len(receiver.messages) == 1, "though it could not be written down that it was told"
-    finally:
-        for path in small.iterdir():
-            path.unlink()
-        small.rmdir()
+    source.environ["STATE_DIR"] = str(small_disk)
+    with contextlib.suppress(OSError), (small_disk / "ballast").open("wb", buffering=0) as ballast:
+        while ballast.write(b"x" * 4096):
+            pass
+    assert backup(source, "once").returncode == 7
+    with watching(source, ALERT_URLS=receiver.url):
+        poll("it is told", lambda: has(receiver, 1))
+        looked = time.monotonic()
+        poll("it looked some more", lambda: time.monotonic() - looked > 3)
+    assert "the state folder has 0 MB left" in receiver.messages[0]["message"]
+    assert len(receiver.messages) == 1, "though it could not be written down that it was told"
 
 
 class Mailbox:

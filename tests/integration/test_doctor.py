@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import shutil
 import socket
 import subprocess
 from datetime import UTC, datetime, timedelta
@@ -108,16 +107,11 @@ def test_files_on_a_network_file_system_are_told(mirrored: Source, monkeypatch: 
     assert looking._file_systems(mirrored.settings) == "sqlite overlay, json overlay, state overlay"
 
 
-def test_a_disk_without_room_for_a_run_is_told(mirrored: Source) -> None:
-    small = Path("/small/doctor")
-    small.mkdir()
-    try:
-        with (mirrored.sqlite / "large.bin").open("wb") as file:
-            file.truncate(5_000_000)
-        with pytest.raises(StateError, match="free for state, a run may need 10 MB"):
-            looking._disk(mirrored.settings.model_copy(update={"state_dir": small}))
-    finally:
-        shutil.rmtree(small)
+def test_a_disk_without_room_for_a_run_is_told(mirrored: Source, small_disk: Path) -> None:
+    with (mirrored.sqlite / "large.bin").open("wb") as file:
+        file.truncate(5_000_000)
+    with pytest.raises(StateError, match="free for state, a run may need 10 MB"):
+        looking._disk(mirrored.settings.model_copy(update={"state_dir": small_disk}))
 
 
 def test_alert_addresses_that_fail_are_told_by_name(mirrored: Source) -> None:

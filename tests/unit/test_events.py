@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import json
-import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -15,8 +13,6 @@ import pytest
 from backup import events, remember
 from backup.events import Event
 from backup.outcome import Outcome, Trouble
-
-SMALL = Path("/small/events")  # 2 MB of memory, in the container that the tests run in
 
 WRITER = """
 import sys
@@ -92,20 +88,18 @@ def test_what_was_written_before_a_kill_is_there(tmp_path: Path) -> None:
 
 
 @pytest.fixture
-def full() -> Iterator[Path]:
+def full(small_disk: Path) -> Path:
     """A folder on a disk with no byte left but what `ballast` holds."""
-    SMALL.mkdir()
-    ballast = SMALL / "ballast"
+    ballast = small_disk / "ballast"
     ballast.write_bytes(b"")
-    events.append(SMALL, numbered(0))
+    events.append(small_disk, numbered(0))
     with ballast.open("ab", buffering=0) as file:
         try:
             while file.write(b"x" * 4096):
                 pass
         except OSError:
             pass
-    yield SMALL
-    shutil.rmtree(SMALL)
+    return small_disk
 
 
 def test_a_full_disk_costs_the_event_and_nothing_else(full: Path) -> None:

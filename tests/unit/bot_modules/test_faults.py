@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import fcntl
 import json
 import os
 import shutil
@@ -71,30 +70,6 @@ def _new(root: Path) -> Path:
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir()
     return folder
-
-
-@pytest.fixture
-def small_disk() -> Iterator[Path]:
-    """2 MB: the one that script/test.sh gives the container, else one that root can mount."""
-    if os.path.ismount("/small"):
-        place = os.open("/small", os.O_RDONLY)
-        fcntl.flock(place, fcntl.LOCK_EX)  # tests that run at the same time take turns
-        try:
-            yield Path("/small")
-        finally:
-            shutil.rmtree("/small/json", ignore_errors=True)
-            os.close(place)
-        return
-    with tempfile.TemporaryDirectory() as folder:
-        mounted = subprocess.run(
-            ["mount", "-t", "tmpfs", "-o", "size=2m", "tmpfs", folder], capture_output=True, text=True
-        )
-        if mounted.returncode:
-            pytest.skip(f"no small disk: {mounted.stderr}; run it with docker run --tmpfs /small:size=2m,uid=10001")
-        try:
-            yield Path(folder)
-        finally:
-            subprocess.run(["umount", folder], check=True)
 
 
 def _fill(path: Path) -> None:
