@@ -40,10 +40,14 @@ class DrillFailed(SidemirrorError):
     """What came back from the target is not what was mirrored."""
 
     exit_code = 12
+    meaning = "A restore would not give back what was mirrored. The bot's files are as they were."
+    passing = False
 
 
 class DrillStopped(SidemirrorError):
     """The sidecar was told to end in the middle of it."""
+
+    meaning = "Nothing: it is made again."
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from typing import Any
 from psycopg2 import sql
 from psycopg2.extensions import connection as Connection
 
-from backup import answer, outcome, source
+from backup import answer, outcome, source, watch
 from backup.config import BackupSettings
 from backup.here import rows_here
 from backup.outcome import Outcome
@@ -44,6 +44,7 @@ class Status:
     target_error: str | None
     target_bytes: int | None
     target_bytes_limit: int
+    alerts: str  # who is told when something goes wrong
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)
@@ -78,7 +79,17 @@ def status(settings: BackupSettings) -> Status:
         target_error=error,
         target_bytes=state.target_bytes if state else None,
         target_bytes_limit=settings.target_size_limit,
+        alerts=_alerts(settings),
     )
+
+
+def _alerts(settings: BackupSettings) -> str:
+    count = len(settings.alert_addresses)
+    if not count:
+        return "Nobody is told when something goes wrong (ALERT_URLS)"
+    failing = watch.read(settings.state_dir, datetime.now(UTC)).failing
+    told = "".join(f"; {name} could not be reached: {reason}" for name, reason in failing)
+    return f"Alerts go to {count} address{'es' if count > 1 else ''}{told}"
 
 
 def _ask_target(settings: BackupSettings) -> tuple[State | None, dict[str, int], str | None]:

@@ -8,6 +8,8 @@ from rich.table import Table
 
 from backup.status import FileStatus, Status
 
+MOST_FILES = 20
+
 
 def show(status: Status, console: Console) -> None:
     """Prints the answer first, then what is wrong, then every file."""
@@ -21,13 +23,21 @@ def show(status: Status, console: Console) -> None:
         console.print(f"\n{escape(status.target_error)}")
     console.print(f"\nSource {status.source}, target {status.target}: run {status.outcome.run or '-'}, {_size(status)}")
     console.print(f"Last try {status.outcome.tried_at or '-'}, next {status.outcome.next_at or '-'}")
-    console.print(f"{_drill(status)}\n")
+    console.print(_drill(status))
+    console.print(f"{escape(status.alerts)}\n")
     table = Table("file", "here", "mirror", box=None, pad_edge=False)
     mirror_otherwise = "missing" if status.target_bytes is not None else "unknown"
-    for file in status.files:
+    for file in _first(status.files):
         here = _cell(file, file.here, otherwise="unreadable" if file.is_here else "missing")
         table.add_row(escape(file.file), here, _cell(file, file.mirror, otherwise=mirror_otherwise))
     console.print(table)
+    if len(status.files) > MOST_FILES:
+        console.print(f"and {len(status.files) - MOST_FILES} more; all of them: ./sidemirror status --json")
+
+
+def _first(files: tuple[FileStatus, ...]) -> list[FileStatus]:
+    """What fits on a screen, and what is not on both sides before the rest."""
+    return sorted(files, key=lambda file: file.here is not None and file.mirror is not None)[:MOST_FILES]
 
 
 def _drill(status: Status) -> str:

@@ -90,6 +90,25 @@ def test_status_tells_unreadable_missing_and_unknown_apart(mirrored: Source) -> 
     assert re.search(r"sub/wal.db +303 rows +unknown", away)
 
 
+def test_status_of_many_files_fits_on_a_screen_with_what_is_missing_first(mirrored: Source) -> None:
+    for number in range(30):
+        (mirrored.json / f"many-{number:02d}.json").write_text("{}")
+    assert backup(mirrored, "once").returncode == 0
+    (mirrored.json / "many-29.json").unlink()
+    shown = backup(mirrored, "status").stdout.splitlines()
+    assert len(shown) < 30
+    assert shown[-1] == "and 14 more; all of them: ./sidemirror status --json"
+    assert shown[shown.index(next(line for line in shown if line.startswith("file "))) + 1].startswith("many-29.json")
+    assert len(status(mirrored)["files"]) == 34
+
+
+def test_status_says_who_is_told(mirrored: Source) -> None:
+    assert "Nobody is told when something goes wrong (ALERT_URLS)" in backup(mirrored, "status").stdout
+    shown = backup(mirrored, "status", ALERT_URLS="json://user:secret-Zq9@127.0.0.1:9 json://127.0.0.1:8").stdout
+    assert "Alerts go to 2 addresses" in shown
+    assert "Zq9" not in shown
+
+
 def test_status_before_the_first_run_is_not_safe(source: Source) -> None:
     fill_all(source)
     found = status(source)

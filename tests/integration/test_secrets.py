@@ -73,8 +73,21 @@ PLANTED: dict[str, dict[str, str | None]] = {
     "in the source's name": {"SOURCE_NAME": SECRET},
     "in a duration": {"BACKUP_EVERY": SECRET},
     "in a share": {"GUARD_SHRINK": SECRET},
+    "in the alerts' addresses": {"ALERT_URLS": f"json://u:{SECRET}@127.0.0.1:9/{SECRET} tgram://{SECRET}"},
+    "in an address that is none": {"ALERT_URLS": SECRET, "HEARTBEAT_URL": SECRET},
+    "in the Discord webhook": {"DISCORD_WEBHOOK_URL": f"https://127.0.0.1:9/api/webhooks/1/{SECRET}"},
+    "in the heartbeat's address": {"HEARTBEAT_URL": f"http://127.0.0.1:9/{SECRET}"},
+    "as the name of the alerts' file": {"ALERT_URLS_FILE": SECRET},
+    "in the log's form": {"LOG_FORMAT": SECRET, "LOG_LEVEL": SECRET},
+    "in a pause": {"ALERT_AFTER": SECRET},
     "in a variable of another name": {"SUPABASE_PASSWORD": SECRET, "SUPABASE_DB_URL": f"postgres://u:{SECRET}@h/d"},
 }  # fmt: skip
+
+
+COMMANDS = (
+    ["check"], ["once"], ["status"], ["status", "--json"], ["health"], ["take-over", "--yes"], ["doctor"], ["alert-test"],
+    ["accept"],
+)  # fmt: skip
 
 
 def everything_written(folder: Path) -> str:
@@ -85,7 +98,17 @@ def everything_written(folder: Path) -> str:
 def test_a_secret_never_comes_out_when_it_is_planted(place: str, source: Source) -> None:
     fill(source)
     environ = PLANTED[place]
-    for command in (["check"], ["once"], ["status"], ["status", "--json"], ["health"], ["take-over", "--yes"]):
+    for command in (
+        ["check"],
+        ["once"],
+        ["status"],
+        ["status", "--json"],
+        ["health"],
+        ["take-over", "--yes"],
+        ["doctor"],
+        ["alert-test"],
+        ["accept"],
+    ):
         result = backup(source, *command, LOG_LEVEL="debug", **environ)
         assert SECRET not in result.stdout + result.stderr, command
         assert "Traceback" not in result.stderr, command
@@ -100,7 +123,7 @@ def test_the_password_in_use_is_written_nowhere(source: Source) -> None:
     password = read_password(source.environ)
     fill(source)
     told = ""
-    for command in (["once"], ["once", "--full"], ["check"], ["status", "--json"]):
+    for command in (["once"], ["once", "--full"], ["check"], ["doctor"], ["status", "--json"]):
         result = backup(source, *command, LOG_LEVEL="debug")
         told += result.stdout + result.stderr
     told += restore(source, "--yes").stdout

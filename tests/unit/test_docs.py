@@ -10,11 +10,13 @@ from pathlib import Path
 import pytest
 
 from backup.guard import GuardHeld
+from backup.wrong import OWN_KINDS
 from mirror.errors import SidemirrorError
 
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "docs"))
 
+import errors as pages_of_errors  # noqa: E402
 import variables  # noqa: E402
 
 PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])
@@ -79,6 +81,18 @@ def test_every_variable_of_the_compose_files_is_in_env_example_and_the_other_way
 def test_the_page_of_variables_is_up_to_date() -> None:
     page = (ROOT / "docs/variables.md").read_text(encoding="utf-8")
     assert page == variables.text(), "run: python docs/variables.py"
+
+
+def test_the_page_of_errors_is_up_to_date() -> None:
+    page = (ROOT / "docs/errors.md").read_text(encoding="utf-8")
+    assert page == pages_of_errors.text(), "run: python docs/errors.py"
+
+
+def test_the_page_of_errors_has_every_error_and_every_alert() -> None:
+    page = (ROOT / "docs/errors.md").read_text(encoding="utf-8")
+    named = set(re.findall(r"^#+ (\w+)$", page, re.M))
+    assert {kind.__name__ for kind in pages_of_errors.classes()} | set(OWN_KINDS) <= named
+    assert all(wrong.hint for wrong in pages_of_errors.own())
 
 
 def test_every_variable_of_env_example_says_what_it_is() -> None:
