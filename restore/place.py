@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from mirror.errors import RestoreError
 from mirror.restored import FOLDER
 from restore import swap
 from restore.config import Place
@@ -31,6 +33,7 @@ def finish_interrupted(place: Place) -> None:
     """A restore that was cut off while it swapped files was asked for and verified; it ends before another one begins."""
     journal = journal_of(place)
     moves = swap.unfinished(journal)
+    _require_inside(place, moves)
     if moves:
         log.info("An earlier restore was cut off; putting the last %d of its files into place", len(moves))
         refuse_if_live(place, [Path(move.destination) for move in moves])
@@ -38,6 +41,33 @@ def finish_interrupted(place: Place) -> None:
     if moves:
         files = ", ".join(Path(move.destination).name for move in moves)
         write_down(place, f"Finished a restore that had been cut off: {files} put into place", None)
+
+
+def _require_inside(place: Place, moves: tuple[swap.Move, ...]) -> None:
+    """Raises RestoreError for a move that no restore wrote.
+
+    The list stands in a folder of the bot's: one that was taken over could have this job, which can read the password of the
+    target, copy it to where the bot can read it.
+    """
+    roots = (place.sqlite_dir, place.json_dir)
+    for each in moves:
+        inside = any(
+            _below(each.staged, swap.staging_folder(root))
+            and _below(each.destination, root)
+            and _below(each.replaced, root / swap.REPLACED)
+            for root in roots
+        )
+        if not inside:
+            raise RestoreError(
+                f"{journal_of(place)} names {each.destination}, which is no file of an interrupted restore",
+                "a restore did not write that: find out who did, and delete the file",
+            )
+
+
+def _below(path: str, folder: Path) -> bool:
+    """Whether it is really there, whatever links are on the way."""
+    parent, name = os.path.split(path)
+    return name not in ("", ".", "..") and Path(os.path.realpath(parent)).is_relative_to(os.path.realpath(folder))
 
 
 @contextmanager

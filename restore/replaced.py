@@ -121,7 +121,7 @@ def _files(name: str, roots: tuple[Path, ...]) -> tuple[tuple[Path, Path], ...]:
         (kept, root / kept.relative_to(root / swap.REPLACED / name))
         for root in roots
         for kept in sorted((root / swap.REPLACED / name).rglob("*"))
-        if kept.is_file() and not kept.name.endswith((*swap.SIDE_FILES, ".copying"))
+        if kept.is_file() and not kept.is_symlink() and not kept.name.endswith((*swap.SIDE_FILES, ".copying"))
     )
 
 

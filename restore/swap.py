@@ -138,9 +138,9 @@ def _take_in_side_files(destination: Path, replaced: Path) -> None:
 
 def _copy(original: Path, into: Path) -> None:
     unfinished = into.with_name(into.name + ".copying")
-    shutil.copy2(original, unfinished)
-    with unfinished.open("rb") as file:
-        os.fsync(file.fileno())
+    shutil.copy2(original, unfinished, follow_symlinks=False)
+    if not unfinished.is_symlink():
+        sync(unfinished)
     unfinished.rename(into)
 
 
