@@ -174,14 +174,21 @@ def repair(wait: int) -> None:
 def take_over(yes: bool) -> None:
     config = settings.load(BackupSettings)
     with connected(config) as connection:
-        if read_state(connection, config.source_name) is None:
+        state = read_state(connection, config.source_name)
+        if state is None:
             click.echo(
                 f"The target knows no source {config.source_name}: the first run makes this installation the holder."
             )
             return
+        click.echo(
+            f"{config.source_name} is at run {state.last_run} and is written by {state.holder or 'nobody'}"
+            + (f" on {state.holder_host}, since {state.held_since}." if state.holder else ".")
+        )
         if not yes:
             click.confirm(
-                f"Take {config.source_name} over? The other installation is refused from then on.", abort=True
+                "Take it over? That installation is refused from then on, and the next run here makes the mirror equal to "
+                "the files here; older restore points keep what goes.",
+                abort=True,
             )
         holder.take(connection, config.source_name, installation(config.state_dir))
     what = f"this installation writes the mirror of {config.source_name} from now on"

@@ -193,6 +193,9 @@ def test_take_over_makes_this_installation_the_holder(source: Source, tmp_path: 
     assert backup(other, "once").returncode == 14
     asked = backup(other, "take-over")
     assert asked.returncode != 0, "nobody is there to ask"
+    holder = (source.state / "installation").read_text().strip()
+    assert f"{source.name} is at run 1 and is written by {holder} on " in asked.stdout, "it says what it saw"
+    assert "the next run here makes the mirror equal to the files here" in asked.stdout
     assert backup(other, "once").returncode == 14
     assert backup(other, "take-over", "--yes").returncode == 0
     assert backup(other, "once").returncode == 0

@@ -74,6 +74,21 @@ def test_check_finds_the_target_safe(stack: Stack) -> None:
     assert stack.script("check").returncode == 0
 
 
+def test_drill_restores_everything_and_status_shows_what_it_took(stack: Stack) -> None:
+    stack.script("drill")
+    shown = stack.script("status", check=False).stdout
+    assert "Last drill " in shown
+    assert " downloaded" in shown
+
+
+def test_repair_puts_back_what_somebody_changed_in_the_mirror(stack: Stack) -> None:
+    stack.backup()
+    stack.sql("DELETE FROM bot_premium_system.payment_history WHERE id = 1")
+    repaired = stack.script("repair")
+    assert "Put right: premium_system.db: table payment_history: 1 rows missing (keys [1])" in repaired.stdout
+    assert stack.sql("SELECT count(*) FROM bot_premium_system.payment_history WHERE id = 1") == [["1"]]
+
+
 def test_doctor_tells_of_the_machine_and_of_the_sidecar_and_shows_no_password(stack: Stack) -> None:
     told = stack.script("doctor").stdout
     for expected in ("Docker: ", "Compose: ", "disk: ", "service: backup: 0 restarts", "certificate: "):
