@@ -223,7 +223,7 @@ def look(chromium: Browser) -> Iterator[Callable[..., Watched]]:
             )
             context.grant_permissions(["clipboard-read", "clipboard-write"], origin=served_page.address)
             context.add_init_script(path=AXE)
-            context.set_default_timeout(10_000)
+            context.set_default_timeout(30_000)
             stack.callback(context.close)
             watched = Watched(context.new_page(), served_page.address)
             watched.page.on("console", lambda message: _complaint(watched, message.type, message.text))

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+import shutil
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 from fix_page import Served, Watched, backup, fill, poll, served, sidecar
@@ -154,7 +158,7 @@ def test_a_run_is_on_the_page_without_reloading_and_the_place_is_kept(running: R
     before = int(page.locator(".figures a").inner_text())
     running.source.write("INSERT INTO requests (who, title) VALUES ('fay', 'Momo')", "user_requests.db")
     assert backup(running.source, "once").returncode == 0
-    page.wait_for_function(f"Number(document.querySelector('.figures a').textContent) > {before}", timeout=10_000)
+    page.wait_for_function(f"Number(document.querySelector('.figures a').textContent) > {before}", timeout=30_000)
     assert page.locator("details").first.evaluate("one => one.open") is False
     assert page.evaluate("performance.getEntriesByType('navigation')[0].type") == "navigate"
 
@@ -165,8 +169,22 @@ def test_a_page_that_lost_its_server_says_so_and_greys_out(running: Running, loo
         page = watched.open("/")
         assert page.locator("#lost").is_hidden()
         page_of_its_own.process.kill()
-        page.wait_for_selector("#lost:not([hidden])", timeout=10_000)
+        page.wait_for_selector("#lost:not([hidden])", timeout=30_000)
         assert "lost its server" in page.locator("#lost").inner_text()
         assert "grayscale" in page.locator("main").evaluate("one => getComputedStyle(one).filter")
         # The browser itself tells in its console that the stream broke.
         watched.wrong[:] = [one for one in watched.wrong if "/live" not in one and "ERR_" not in one]
+
+
+def test_a_page_whose_sidecar_goes_away_greys_out_by_itself(running: Running, look: Look, tmp_path: Path) -> None:
+    state = shutil.copytree(running.source.state, tmp_path / "state", ignore=shutil.ignore_patterns("shadow"))
+    (state / "alive").touch()
+    with served(state) as page_of_its_own:
+        page = look(page_of_its_own).open("/")
+        assert page.locator(".answer.safe").count() == 1
+        os.utime(state / "alive", (time.time() - 300, time.time() - 300))
+        page.wait_for_selector("html[data-state=lost] .answer.lost")
+        assert page.locator("h1").inner_text().startswith("NOT KNOWN: the sidecar has not been heard from")
+        assert "grayscale" in page.locator(".figures").evaluate("one => getComputedStyle(one).filter")
+        (state / "alive").touch()
+        page.wait_for_selector("html[data-state=safe] .answer.safe")
