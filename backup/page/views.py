@@ -19,6 +19,7 @@ from backup.page.show import Show
 # A page of a source with thousands of tables is of no use to anybody; the largest are shown, and the page says so.
 MOST_TABLES = 300
 EVENTS_ON_HOME = 8
+MOST_LINES = 800
 
 
 def routes(show: Show) -> list[Route]:
@@ -150,7 +151,14 @@ class Views:
         if texts[1] is not None and (texts[0] is not None or before is None):
             lines = await asyncio.to_thread(documents.difference, texts[0] or "", texts[1])
         return self.show.page(
-            "document.html", request, document=found, versions=versions, before=before, to=after, lines=lines
+            "document.html",
+            request,
+            document=found,
+            versions=versions,
+            before=before,
+            to=after,
+            lines=lines and lines[:MOST_LINES],
+            more=max(0, len(lines or ()) - MOST_LINES),
         )
 
     async def charts(self, _request: Request) -> Response:
