@@ -9,20 +9,75 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
+from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote
 
 from mirror.inspection import header_journal_mode
 from mirror.names import quote_sqlite
 from mirror.schema import Schema, SchemaRow, Table, read_schema
-from restore.sql_values import literal, text_literal
+from restore.sql_values import BIG_BYTES, LARGEST, Value, big_literal, literal, text_literal
 
 _COLUMNS_AT_ONCE = 900  # two expressions each; a result has at most 2,000 (limits.html)
-SHELL_COMMAND = "."
+_SHELL_COMMAND = "."
+_BIG = "!"
 
 
-def statements(path: Path) -> Iterator[str]:
-    """The statements for a private file; one that begins with a full stop is the shell's."""
+@dataclass(frozen=True)
+class BigRow:
+    """The INSERT of a row with large values, which are read one at a time: written in pieces, and made by binding."""
+
+    source: sqlite3.Connection
+    table: Table
+    rowid: int
+    begin: str
+    values: tuple[tuple[str, Value], ...]  # by class; one that ends in ! is large, and not read yet
+
+    def pieces(self) -> Iterator[str]:
+        yield self.begin
+        for number, (kind, value) in enumerate(self.values):
+            yield "," if number else ""
+            if kind.endswith(_BIG):
+                yield from big_literal(kind.removesuffix(_BIG), self._read(number))
+            else:
+                yield literal(kind, value, "UTF-8")
+        yield ");"
+
+    def run(self, connection: sqlite3.Connection) -> None:
+        fields = ["CAST(? AS TEXT)" if kind.startswith("text") else "?" for kind, _ in self.values]
+        connection.execute(
+            f"{self.begin}{','.join(fields)})",
+            [self._read(number) if kind.endswith(_BIG) else value for number, (kind, value) in enumerate(self.values)],
+        )
+
+    def _read(self, number: int) -> bytes:
+        column = quote_sqlite(self.table.stored_columns[number].name)
+        rowid = quote_sqlite(str(self.table.rowid_alias))
+        query = f"SELECT CAST({column} AS BLOB) FROM {quote_sqlite(self.table.name)} WHERE {rowid} = ?"
+        return bytes(self.source.execute(query, (self.rowid,)).fetchall()[0][0])
+
+
+@dataclass(frozen=True)
+class Statement:
+    """One statement as it stands; the shell's own begin with a full stop."""
+
+    sql: str
+
+    def pieces(self) -> Iterator[str]:
+        yield self.sql
+
+    def run(self, connection: sqlite3.Connection) -> None:
+        if not self.sql.startswith(_SHELL_COMMAND):
+            connection.execute(self.sql).fetchall()
+
+
+def statements(path: Path) -> Iterator[Statement | BigRow]:
+    """The statements that make a private file again."""
+    for statement in _statements(path):
+        yield Statement(statement) if isinstance(statement, str) else statement
+
+
+def _statements(path: Path) -> Iterator[str | BigRow]:
     with closing(sqlite3.connect(f"file:{quote(str(path))}?mode=ro&immutable=1", uri=True)) as connection:
         schema = read_schema(connection, header_journal_mode(path))
         stored = {table.name for table in schema.tables}
@@ -80,23 +135,35 @@ def _internal_tables(schema: Schema, stored: set[str]) -> Iterator[str]:
         yield "ANALYZE sqlite_schema;"
 
 
-def _rows(connection: sqlite3.Connection, table: Table, encoding: str) -> Iterator[str]:
+def _rows(connection: sqlite3.Connection, table: Table, encoding: str) -> Iterator[str | BigRow]:
     names = [quote_sqlite(column.name) for column in table.stored_columns]
     if table.rowid_visible:
         names.append(str(table.rowid_alias))
     begin = f"INSERT INTO {quote_sqlite(table.name)}({','.join(names)}) VALUES("
+    rowid = None if table.rowid_alias is None else quote_sqlite(table.rowid_alias)
+    # A bound blob that is cast is taken for UTF-8, so only such a text can be bound.
+    size = BIG_BYTES if rowid is not None and encoding == "UTF-8" else LARGEST
     # All of them read the same rows in the same order.
     cursors = [
-        connection.execute(_query(names[start : start + _COLUMNS_AT_ONCE], table.name))
+        connection.execute(_query(rowid or "NULL", names[start : start + _COLUMNS_AT_ONCE], table.name, size))
         for start in range(0, len(names), _COLUMNS_AT_ONCE)
     ]
     for parts in zip(*cursors, strict=True):
-        pairs = [(part[at], part[at + 1]) for part in parts for at in range(0, len(part), 2)]
-        yield begin + ",".join([literal(kind, value, encoding) for kind, value in pairs]) + ");"
+        pairs = tuple((part[at], part[at + 1]) for part in parts for at in range(1, len(part), 2))
+        if any(kind.endswith(_BIG) for kind, _ in pairs):
+            yield BigRow(connection, table, parts[0][0], begin, pairs)
+        else:
+            yield begin + ",".join([literal(kind, value, encoding) for kind, value in pairs]) + ");"
 
 
-def _query(names: list[str], table: str) -> str:
-    fields = [f"typeof({name}), iif(typeof({name}) = 'text', CAST({name} AS BLOB), {name})" for name in names]
+def _query(rowid: str, names: list[str], table: str, size: int) -> str:
+    fields = [rowid]
+    for name in names:
+        big = f"typeof({name}) IN ('text', 'blob') AND octet_length({name}) > {size}"
+        fields.append(f"typeof({name}) || iif({big}, '{_BIG}', '')")
+        fields.append(
+            f"CASE WHEN {big} THEN NULL WHEN typeof({name}) = 'text' THEN CAST({name} AS BLOB) ELSE {name} END"
+        )
     return f"SELECT {', '.join(fields)} FROM {quote_sqlite(table)} NOT INDEXED"
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Iterator
 
 # A decimal of up to 15 digits and a small exponent is one operation on two exact doubles; beyond that, versions differ.
 _SHORT = re.compile(r"-?[0-9]{1,10}\.[0-9]{1,5}")
@@ -12,10 +13,25 @@ _SHIFT = 62
 _PLAIN = re.compile(r"[^\x00-\x1f\x7f\ufffe\uffff]*")
 _LINES = re.compile(r"[^\x00-\x09\x0b\x0c\x0e-\x1f\x7f\ufffe\uffff]*")
 
+_PIECE_BYTES = 1024 * 1024
+BIG_BYTES = 1024 * 1024  # a literal that should not stand in memory as a whole
+LARGEST = 2**62
+
 CODECS = {"UTF-8": "utf-8", "UTF-16le": "utf-16-le", "UTF-16be": "utf-16-be"}
 
 
-def literal(kind: str, value: int | float | bytes | None, encoding: str) -> str:
+Value = int | float | bytes | None
+
+
+def big_literal(kind: str, value: bytes) -> Iterator[str]:
+    """The literal of a large text or blob, in pieces."""
+    yield "x'" if kind == "blob" else "CAST(x'"
+    for start in range(0, len(value), _PIECE_BYTES):
+        yield value[start : start + _PIECE_BYTES].hex()
+    yield "'" if kind == "blob" else "' AS TEXT)"
+
+
+def literal(kind: str, value: Value, encoding: str) -> str:
     """The literal of a value of the class `kind` (typeof); text comes as its bytes in the database's encoding."""
     if value is None:
         return "NULL"

@@ -20,7 +20,7 @@ from restore.choose import apart
 from restore.explain import explained
 from restore.plan import DatabaseStep, Plan
 from restore.request import Request, plan_for, stage
-from restore.sql_dump import SHELL_COMMAND, statements
+from restore.sql_dump import statements
 
 
 @dataclass(frozen=True)
@@ -89,9 +89,9 @@ def _dump(plan: Plan, step: DatabaseStep, database: Path) -> Path:
         file.write(f"-- {_one_line(step.database.file)} of {plan.source}, restore point {plan.run}{made}.\n")
         file.write("-- To read it into a new file: sqlite3 NEW.db < THIS\n")
         for statement in statements(database):
-            file.write(f"{statement}\n")
-            if not statement.startswith(SHELL_COMMAND):
-                reader.execute(statement).fetchall()
+            file.writelines(statement.pieces())
+            file.write("\n")
+            statement.run(reader)
         file.flush()
         os.fsync(file.fileno())
     if inspect(again, header_journal_mode(again)).content_hash != step.database.content_hash:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import resource
 import sqlite3
 import struct
 import subprocess
@@ -72,6 +73,21 @@ def test_statements_that_the_shell_could_mistake(source: Source, tmp_path: Path)
     source.run()
     [dump] = here(source, tmp_path / "dump.sql")
     assert oracle.differences(source.sqlite / "bot.db", read_back(dump)) == []
+
+
+def test_large_values_are_written_in_pieces(source: Source, tmp_path: Path) -> None:
+    size = 12_000_000
+    with source.database() as connection:
+        connection.execute("CREATE TABLE t (a, b TEXT, c)")
+        connection.execute("INSERT INTO t VALUES (randomblob(?), 'x', 1.5)", (size,))
+        connection.execute("INSERT INTO t VALUES (2, ?, 1.5)", ("é\n" * (size // 3),))
+        connection.execute("INSERT INTO t VALUES (CAST(randomblob(3000000) AS TEXT), NULL, -0.0)")
+    source.run()
+    restored(source, "--yes", "--into", str(tmp_path / "into"))
+    usual = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
+    restored(source, "--to-sql", str(tmp_path / "dump.sql"))
+    assert resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss <= 1.1 * usual, "more memory than the restore itself"
+    assert oracle.differences(source.sqlite / "bot.db", read_back(tmp_path / "dump.sql")) == []
 
 
 def test_several_databases_are_several_files_and_documents_are_told(source: Source, tmp_path: Path) -> None:
