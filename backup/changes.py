@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Protocol
 
 from backup.documents import Document
+from backup.wal import Position
 from mirror.catalog import CatalogDatabase, CatalogDocument, CatalogTable
 from mirror.content import TableContent
 from mirror.errors import SidemirrorError
@@ -114,8 +115,14 @@ class Counts:
 
 @dataclass(frozen=True)
 class Pending:
-    """A snapshot that becomes the shadow once the target has what is in it."""
+    """What becomes of a snapshot once the target has what is in it.
+
+    `path` is the shadow then, and `other` (if the two differ in the pages `changed` only) the spare copy.
+    """
 
     file: str
     path: Path
     signature: str
+    other: Path | None
+    changed: frozenset[int] | None
+    position: Position | None  # of the WAL; `path` has everything up to there

@@ -1,9 +1,12 @@
-"""Snapshot against shadow: the change set of one database. Level 4 of the design: whole tables, in SQL, by identity."""
+"""Snapshot against shadow: the change set of one database, in SQL, by identity.
+
+Where it is known which rowids can have changed, only those are compared (level 3 of the design), otherwise whole tables (4).
+"""
 
 from __future__ import annotations
 
 from backup.changes import TableChange, TableChanged, TableCreated, TableDropped
-from backup.pair import Pair
+from backup.pair import Pair, Ranges
 from mirror.catalog import CatalogDatabase, CatalogTable
 from mirror.content import TableContent
 from mirror.fits import key_fits
@@ -12,8 +15,10 @@ from mirror.names import postgres_name
 from mirror.schema import SchemaRow, Table
 
 
-def compare(pair: Pair, known: CatalogDatabase | None) -> tuple[tuple[TableChange, ...], dict[str, TableContent]]:
-    """What changed, and the content of the tables in which nothing did.
+def compare(
+    pair: Pair, known: CatalogDatabase | None, ranges: dict[str, Ranges]
+) -> tuple[tuple[TableChange, ...], dict[str, TableContent]]:
+    """What changed, and the content of the tables in which nothing did. `ranges`: see ranges.py.
 
     A table whose mirror cannot go on (another shape, or a key that Postgres cannot hold any more) is dropped and created.
     """
@@ -25,7 +30,7 @@ def compare(pair: Pair, known: CatalogDatabase | None) -> tuple[tuple[TableChang
     kept_names: set[str] = set()
     for number, table in enumerate(pair.schema.tables):
         before = known_tables.pop(table.name, None)
-        change = _compare_table(pair, table, before, number) if before else None
+        change = _compare_table(pair, table, before, number, ranges.get(table.name)) if before else None
         if before is None or change is None:
             if before is not None:
                 dropped.append(TableDropped(before))
@@ -40,13 +45,18 @@ def compare(pair: Pair, known: CatalogDatabase | None) -> tuple[tuple[TableChang
     return (*dropped, *changed, *_created(pair, created, kept_names)), unchanged
 
 
-def _compare_table(pair: Pair, table: Table, before: CatalogTable, number: int) -> TableChanged | None:
-    """The table's change (perhaps of nothing), or None where its mirror cannot go on."""
+def _compare_table(
+    pair: Pair, table: Table, before: CatalogTable, number: int, ranges: Ranges | None
+) -> TableChanged | None:
+    """The table's change (perhaps of nothing), or None where its mirror cannot go on. `ranges` None: anywhere."""
     mirror = continued(before.mirror, table)
     old = pair.shadow_schema.table(table.name) if pair.comparable and pair.shadow_schema else None
     if mirror is None or old is None or not _same_shape(pair, table, old):
         return None
-    upserts, gone = pair.find_changes(table, old, before.content.rows, number)
+    if ranges is None or (ranges and table.without_rowid) or table != old:
+        upserts, gone = pair.find_changes(table, old, before.content.rows, number)
+    else:
+        upserts, gone = pair.find_changes_in(table, old, ranges, number) if ranges else (0, 0)
     declared = mirror.key_kind == "columns" and table.integer_key is None
     if upserts and declared and not pair.all_keys_fit(table, key_fits(table, mirror.columns), number):
         return None

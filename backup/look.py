@@ -7,28 +7,36 @@ from __future__ import annotations
 
 import logging
 import sqlite3
+from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from psycopg2.extensions import connection as Connection
 
-from backup import documents, guard, older_copy, snapshot
+from backup import beside, documents, guard, older_copy, snapshot
 from backup.apply import RunIdentity
-from backup.changes import ChangeSet, DatabaseChange, DocumentChange, Pending, Refusal, TableChange, TableDropped
-from backup.compare import compare
+from backup.changes import (
+    ChangeSet,
+    DatabaseChange,
+    DocumentChange,
+    Pending,
+    Refusal,
+    TableChange,
+    TableChanged,
+    TableDropped,
+)
 from backup.config import BackupSettings
-from backup.full_check import ShadowDiffers, check_carried_content
 from backup.pair import Pair
+from backup.refresh import Base
 from backup.shadows import Shadows
 from backup.signature import signature
 from backup.source import SourceFiles
 from backup.state import read_json
 from mirror import restored
 from mirror.catalog import CatalogDatabase, State, read_state
-from mirror.content import TableContent
 from mirror.errors import SidemirrorError, SourceError, SourceUnsupported, TargetEdited
-from mirror.schema import Schema, read_schema, require_restorable, schema_without_data
+from mirror.schema import Schema, read_schema, require_restorable
 from mirror.values import LARGEST_BYTES, is_big_row
 
 SIGNATURES = "signatures.json"
@@ -73,9 +81,6 @@ class Work:
         return ChangeSet(tuple(self.databases), tuple(self.removed), tuple(self.documents))
 
 
-_Compared = tuple[CatalogDatabase | None, Pair, tuple[TableChange, ...], dict[str, TableContent]]
-
-
 def look(work: Work, files: SourceFiles) -> None:
     """Fills the work with what changed, what is pending and what was refused. Raises StateError and TargetError."""
     _refuse_unnameable(work, files.unnameable)
@@ -91,10 +96,14 @@ def _look_at_databases(work: Work, files: tuple[str, ...]) -> None:
             work.refusals.append(Refusal(file, work.edited[file]))
             continue
         seen = signature(work.settings.sqlite_dir / file)
-        if not work.full and known and remembered.get(file) == [seen, str(known.token)] and work.shadows.has(known):
+        note = remembered.get(file)
+        note = note if isinstance(note, list) else []
+        if not work.full and known and note[:2] == [seen, str(known.token)] and work.shadows.has(known):
             continue
+        follows = known is not None and not work.full and len(note) == 3 and note[1] == str(known.token)
+        base = work.shadows.base(known, note[2]) if known and follows else None
         try:
-            _look_at_database(work, file, known, seen)
+            _look_at_database(work, file, known, seen, base)
         except (SourceError, TargetEdited) as error:
             work.refusals.append(Refusal(file, _naming(file, error)))
     for known in work.state.databases if work.state else ():
@@ -122,30 +131,38 @@ def _naming(file: str, error: SidemirrorError) -> SidemirrorError:
     return type(error)(f"{file}: {error.what}", error.hint)
 
 
-def _look_at_database(work: Work, file: str, known: CatalogDatabase | None, seen: str) -> None:
+def _look_at_database(work: Work, file: str, known: CatalogDatabase | None, seen: str, base: Base | None) -> None:
     path = work.shadows.path(file, work.identity.token)
     work.open.callback(_forget_unless_kept, work, path)
-    copy = snapshot.take(work.settings.sqlite_dir / file, path, work.full)
+    copy = snapshot.take(work.settings.sqlite_dir / file, path, work.full, base)
     try:
         schema = _schema_of(copy)
         if known is None and not schema.rows:
             return  # a file that the bot has made and not written to yet
         if known is None or known.schema_rows != schema.rows:
             require_restorable(schema)
-        known, pair, tables, unchanged = _compared(work, path, schema, known)
+        found = beside.compared(work.shadows, work.open, copy, schema, known, _rebuilt_from(work), work.full)
     except sqlite3.Error as error:
         raise snapshot.explain(error, file) from error
-    _refuse_what_is_too_large(path, pair, tables)
+    known, tables = found.known, found.tables
+    _refuse_what_is_too_large(path, found.pair, tables)
     _guard(work, file, tables)
     if known is not None and file not in work.accepted and work.settings.guard_shrink and not _restored(work, known):
         remembered = read_json(work.settings.state_dir / SIGNATURES).get(file)
         if isinstance(remembered, list) and remembered:
-            older_copy.check(work.connection, known, pair, tables, unchanged, (str(remembered[0]), seen))
-    if known is not None and not tables and known.describes(schema, copy.mode):
-        work.pending.append(Pending(file, work.shadows.path(file, known.token), seen))
+            older_copy.check(work.connection, known, found.pair, tables, found.unchanged, (str(remembered[0]), seen))
+    old = work.shadows.path(file, known.token) if known else None
+    if known is not None and old is not None and not tables and known.describes(schema, copy.mode):
+        position = base.position if base and found.changed is not None else None
+        work.pending.append(Pending(file, old, seen, path, found.changed, position))
         return
-    work.databases.append(DatabaseChange(file, known, schema, copy.mode, tables, unchanged, pair))
-    work.pending.append(Pending(file, path, seen))
+    work.databases.append(DatabaseChange(file, known, schema, copy.mode, tables, found.unchanged, found.pair))
+    work.pending.append(Pending(file, path, seen, old, found.changed, copy.position))
+
+
+def _rebuilt_from(work: Work) -> Callable[[CatalogDatabase], CatalogDatabase]:
+    """Makes a shadow again from the target."""
+    return lambda known: work.shadows.rebuild(work.connection, known, work.state.last_run if work.state else 0)
 
 
 def _guard(work: Work, file: str, tables: tuple[TableChange, ...]) -> None:
@@ -178,35 +195,12 @@ def _refuse_what_is_too_large(path: Path, pair: Pair, tables: tuple[TableChange,
     for change in tables:
         if isinstance(change, TableDropped):
             continue
-        if pair.has_row(change.table, is_big_row(change.mirror, size=LARGEST_BYTES)):
+        number = change.number if isinstance(change, TableChanged) else None
+        if pair.has_row(change.table, is_big_row(change.mirror, size=LARGEST_BYTES), number):
             raise SourceUnsupported(
                 f"table {change.table.name} has a value of more than {LARGEST_BYTES // 1_000_000} MB",
                 "keep files of that size beside the database, and their names in it; all other databases go on",
             )
-
-
-def _compared(work: Work, path: Path, schema: Schema, known: CatalogDatabase | None) -> _Compared:
-    """The snapshot beside its shadow. A shadow that is lost or damaged is made again: the snapshot has just been checked."""
-    if known is not None and work.shadows.has(known):
-        try:
-            return _compared_with_shadow(work, path, schema, known)
-        except (sqlite3.Error, ShadowDiffers) as error:
-            log.warning("the shadow of %s is damaged (%s); it is made again from the target", known.file, error)
-            work.shadows.forget(known)
-    if known is not None:
-        known = work.shadows.rebuild(work.connection, known, work.state.last_run if work.state else 0)
-    return _compared_with_shadow(work, path, schema, known)
-
-
-def _compared_with_shadow(work: Work, path: Path, schema: Schema, known: CatalogDatabase | None) -> _Compared:
-    shadow = work.shadows.path(known.file, known.token) if known else None
-    shadow_schema = schema_without_data(known.schema_rows, known.pragmas) if known else None
-    pair = Pair(path, schema, shadow, shadow_schema)
-    work.open.callback(pair.close)
-    tables, unchanged = compare(pair, known)
-    if work.full:
-        check_carried_content(pair, tables, unchanged)
-    return known, pair, tables, unchanged
 
 
 def _schema_of(copy: snapshot.Snapshot) -> Schema:

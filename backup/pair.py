@@ -20,6 +20,9 @@ from mirror.names import quote_sqlite
 from mirror.schema import Schema, Table
 from mirror.values import key_line
 
+# Rowids from the first to the second, both included; apart from each other, in order.
+Ranges = tuple[tuple[int, int], ...]
+
 
 class Pair:
     """`main` is the snapshot, `shadow` (where there is one of the same encoding) the shadow; `temp` holds what differs."""
@@ -56,6 +59,53 @@ class Pair:
         rows = f"main.{quote_sqlite(table.name)} n" if number is None else self._changed(table, number)
         return not self._number(f"SELECT EXISTS (SELECT 1 FROM {rows} WHERE NOT ({condition}))")
 
+    def roots(self, database: str) -> dict[str, tuple[int, str]]:
+        """The root page and the SQL of each table of `database` (main or shadow)."""
+        rows = self.connection.execute(f"SELECT name, rootpage, sql FROM {database}.sqlite_schema WHERE type = 'table'")
+        return {name.decode(): (root, sql.decode()) for name, root, sql in rows if root}
+
+    def rows_with_overflow(self, pages: set[int]) -> Iterator[tuple[str, int]]:
+        """For each of these overflow pages of the snapshot, its b-tree and the page that points to its chain."""
+        if not pages:
+            return
+        stat = f"SELECT name, path FROM dbstat WHERE schema = 'main' AND pageno IN ({', '.join(map(str, pages))})"
+        # https://www.sqlite.org/dbstat.html: /1c2/000+000000 is in the chain of the first cell of the page /1c2/.
+        owners = {
+            (name.decode(), f"{path.decode().rpartition('/')[0]}/")
+            for name, path in self.connection.execute(stat)
+            if b"+" in path
+        }
+        self.connection.execute("CREATE TEMP TABLE owners (name, path)")
+        self.connection.executemany("INSERT INTO owners VALUES (?, ?)", owners)
+        rows = self.connection.execute(
+            "SELECT s.name, s.pageno FROM dbstat AS s WHERE s.schema = 'main' "
+            "AND (s.name, s.path) IN (SELECT name, path FROM owners)"
+        ).fetchall()
+        if len(rows) != len(owners):
+            raise sqlite3.DatabaseError("dbstat names chains of overflow pages without the pages that they hang on")
+        yield from ((name.decode(), page) for name, page in rows)
+
+    def find_changes_in(self, table: Table, old: Table, ranges: Ranges, number: int) -> tuple[int, int]:
+        """As find_changes, where it is known that no rowid outside of these ranges has changed."""
+        rowid, old_rowid = self._identity(table, "n")[0], self._identity(old, "o")[0]
+        new_name, old_name = f"main.{quote_sqlite(table.name)}", f"shadow.{quote_sqlite(old.name)}"
+        execute = self.connection.execute
+        execute(f"CREATE TEMP TABLE ranges_{number} (low INTEGER, high INTEGER)")
+        self.connection.executemany(f"INSERT INTO temp.ranges_{number} VALUES (?, ?)", ranges)
+        # CROSS JOIN keeps the ranges outside (optoverview.html, section 7.2).
+        execute(
+            f"CREATE TEMP TABLE up_{number} AS SELECT {rowid} AS k0 FROM temp.ranges_{number} r "
+            f"CROSS JOIN {new_name} n NOT INDEXED ON {rowid} BETWEEN r.low AND r.high "
+            f"LEFT JOIN {old_name} o NOT INDEXED ON {rowid} = {old_rowid} "
+            f"WHERE {old_rowid} IS NULL OR {row_differs(table, old)}"
+        )
+        execute(
+            f"CREATE TEMP TABLE gone_{number} AS SELECT {old_rowid} AS k0 FROM temp.ranges_{number} r "
+            f"CROSS JOIN {old_name} o NOT INDEXED ON {old_rowid} BETWEEN r.low AND r.high "
+            f"WHERE NOT EXISTS (SELECT 1 FROM {new_name} n WHERE {rowid} = {old_rowid})"
+        )
+        return tuple(self._number(f"SELECT count(*) FROM temp.{name}_{number}") for name in ("up", "gone"))  # type: ignore[return-value]
+
     def find_changes(self, table: Table, old: Table, old_rows: int, number: int) -> tuple[int, int]:
         """Fills temp.up_N and temp.gone_N with the row identities that differ; gives how many of each there are.
 
@@ -87,9 +137,10 @@ class Pair:
             )
         return upserts, self._number(f"SELECT count(*) FROM temp.gone_{number}")
 
-    def has_row(self, table: Table, condition: str) -> bool:
-        """Whether the snapshot has a row (alias n) that meets the condition."""
-        return bool(self._number(f"SELECT EXISTS (SELECT 1 FROM main.{quote_sqlite(table.name)} n WHERE {condition})"))
+    def has_row(self, table: Table, condition: str, number: int | None = None) -> bool:
+        """Whether the snapshot (with `number`: a changed row of it) has a row (alias n) that meets the condition."""
+        rows = f"main.{quote_sqlite(table.name)} n" if number is None else self._changed(table, number)
+        return bool(self._number(f"SELECT EXISTS (SELECT 1 FROM {rows} WHERE {condition})"))
 
     def content(self, table: Table) -> TableContent:
         """The content of the whole table in the snapshot, once its rows have gone by or by reading them now."""

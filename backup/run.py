@@ -173,9 +173,7 @@ def _remember(work: Work, files: tuple[str, ...]) -> None:
     folder = work.settings.state_dir
     remembered = {file: seen for file, seen in read_json(folder / SIGNATURES).items() if file in files}
     for pending in work.pending:
-        token = UUID(pending.path.stem)
-        work.shadows.keep_only(pending.file, token)
-        remembered[pending.file] = [pending.signature, str(token)]
+        remembered[pending.file] = [pending.signature, pending.path.stem, work.shadows.keep(pending)]
     write_atomically(folder / SIGNATURES, json.dumps(remembered), durable=False)
     edits.remember(folder, {r.file: r.error for r in work.refusals if isinstance(r.error, TargetEdited)})
     if work.accepted:

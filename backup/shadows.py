@@ -7,20 +7,26 @@ the target, by the code that restores. So no crash between the target's commit a
 from __future__ import annotations
 
 import hashlib
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import psycopg2
 from psycopg2.extensions import connection as Connection
 from psycopg2.extensions import cursor as Cursor
 
+from backup.changes import Pending
+from backup.refresh import Base
+from backup.wal import Position
 from mirror.catalog import CatalogDatabase
 from mirror.errors import EDITED_HINT, NotVerified, TargetEdited, TargetMoved
 from mirror.inspection import inspect
 from mirror.rebuild import rebuild
 from mirror.target import reading
+
+_MOST_PAGES_NOTED = 20_000
 
 
 class Shadows:
@@ -73,12 +79,39 @@ class Shadows:
     def forget(self, known: CatalogDatabase) -> None:
         self.path(known.file, known.token).unlink()
 
-    def keep_only(self, file: str, token: UUID) -> None:
-        """Removes every other copy of this database."""
-        kept = self.path(file, token)
-        for other in kept.parent.iterdir():
-            if other != kept:
+    def keep(self, pending: Pending) -> dict[str, Any]:
+        """Keeps the shadow and a spare copy, removes every other one; gives the note that `base` wants to have back.
+
+        The spare copy has a name that no other ever has, so an old note cannot be taken for one about it.
+        """
+        spare, pages = None, sorted(pending.changed or ())
+        if pending.other is not None and pending.changed is not None and len(pages) <= _MOST_PAGES_NOTED:
+            spare = pending.other.with_name(f"{uuid4()}.spare")
+            pending.other.rename(spare)
+        for other in pending.path.parent.iterdir():
+            if other not in (pending.path, spare):
                 other.unlink()
+        position = asdict(pending.position) if pending.position else None
+        return {
+            "boot": _boot(),
+            "shadow": _identity(pending.path),
+            "spare": [spare.name, _identity(spare)] if spare else None,
+            "pages": pages if spare else [],
+            "position": position,
+        }
+
+    def base(self, known: CatalogDatabase, note: dict[str, Any]) -> Base | None:
+        """What the next snapshot can be made of; `note` is what `keep` gave when it kept this very shadow.
+
+        What is not synced to disk counts until the machine is started again, and no longer.
+        """
+        shadow = self.path(known.file, known.token)
+        if not shadow.exists():
+            return None
+        try:
+            return _noted(shadow, note)
+        except (KeyError, TypeError, ValueError, IndexError, AttributeError):
+            return Base(shadow, None, frozenset(), None)  # not a note of ours, or of another version
 
 
 def _require_unmoved(cursor: Cursor, known: CatalogDatabase) -> None:
@@ -98,3 +131,27 @@ def _as_found(path: Path, known: CatalogDatabase) -> CatalogDatabase:
     found = inspect(path, known.pragmas.journal_mode)
     tables = tuple(replace(table, content=found.contents[table.mirror.name]) for table in known.tables)
     return replace(known, tables=tables, content_hash=found.content_hash)
+
+
+def _noted(shadow: Path, note: dict[str, Any]) -> Base:
+    if note["boot"] != _boot() or note["shadow"] != _identity(shadow):
+        return Base(shadow, None, frozenset(), None)
+    spare = shadow.with_name(note["spare"][0]) if note["spare"] else None
+    if spare is not None and _identity(spare) != note["spare"][1]:
+        spare = None
+    position = Position(**note["position"]) if note["position"] else None
+    return Base(shadow, spare, frozenset(note["pages"]) if spare else frozenset(), position)
+
+
+def _identity(path: Path) -> list[int] | None:
+    """This very file, as it was left: one that was made again under its name is another."""
+    try:
+        stat = path.stat()
+    except OSError:
+        return None
+    return [stat.st_ino, stat.st_size, stat.st_mtime_ns]
+
+
+def _boot() -> str:
+    """This start of the machine, by the kernel's own name for it (random(4))."""
+    return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()

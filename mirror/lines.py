@@ -92,8 +92,10 @@ class Lines:
         if self.plain != "0":
             for _, plain in self._plain_range(number):
                 content = content.plus(plain)
-        for _, other in self.others(self.relation, condition):
-            content = content.plus(other)
+        # To count is much quicker than to look whether there is a row that needs care.
+        if content.rows < self._number(f"SELECT count(*) FROM {self.relation} NOT INDEXED WHERE {condition}"):
+            for _, other in self.others(self.relation, condition):
+                content = content.plus(other)
         return content
 
     def parts(self, rows: int) -> list[Part]:

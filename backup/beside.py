@@ -1,0 +1,111 @@
+"""A snapshot beside its shadow: what differs, and how much of the two has to be looked at to know it."""
+
+from __future__ import annotations
+
+import logging
+import sqlite3
+from collections.abc import Callable
+from contextlib import ExitStack, closing
+from dataclasses import dataclass
+from pathlib import Path
+
+from backup import snapshot
+from backup.btree import Pages, Unclear
+from backup.changes import TableChange
+from backup.compare import compare
+from backup.full_check import ShadowDiffers, check_carried_content
+from backup.pair import Pair, Ranges
+from backup.ranges import changed_ranges
+from backup.shadows import Shadows
+from backup.snapshot import Snapshot
+from mirror.catalog import CatalogDatabase
+from mirror.content import TableContent
+from mirror.schema import Schema, schema_without_data
+
+# More changed pages than this, and more than a quarter of all: whole tables are compared faster.
+FEW_PAGES = 1000
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Compared:
+    """`known`: as it really is in the target. `changed`: the pages in which snapshot and shadow differ, where known."""
+
+    known: CatalogDatabase | None
+    pair: Pair
+    tables: tuple[TableChange, ...]
+    unchanged: dict[str, TableContent]
+    changed: frozenset[int] | None
+
+
+def compared(
+    shadows: Shadows,
+    stack: ExitStack,
+    copy: Snapshot,
+    schema: Schema,
+    known: CatalogDatabase | None,
+    rebuilt: Callable[[CatalogDatabase], CatalogDatabase],
+    full: bool,
+) -> Compared:
+    """A shadow that is lost or damaged is made again: the snapshot has been checked. Raises SourceCorrupt."""
+    if known is not None and shadows.has(known):
+        try:
+            return _with_shadow(shadows, stack, copy, schema, known, copy.changed, full)
+        except (sqlite3.Error, ShadowDiffers) as error:
+            log.warning("the shadow of %s is damaged (%s); it is made again from the target", known.file, error)
+            shadows.forget(known)
+            if copy.changed is not None:
+                snapshot.check(copy.path, known.file, full=False)
+    if known is not None:
+        known = rebuilt(known)
+    return _with_shadow(shadows, stack, copy, schema, known, None, full)
+
+
+def _with_shadow(
+    shadows: Shadows,
+    stack: ExitStack,
+    copy: Snapshot,
+    schema: Schema,
+    known: CatalogDatabase | None,
+    changed: frozenset[int] | None,
+    full: bool,
+) -> Compared:
+    shadow = shadows.path(known.file, known.token) if known else None
+    shadow_schema = schema_without_data(known.schema_rows, known.pragmas) if known else None
+    pair = Pair(copy.path, schema, shadow, shadow_schema)
+    stack.callback(pair.close)
+    ranges: dict[str, Ranges] = {}
+    if known is not None and shadow is not None and changed is not None:
+        ranges = _ranges(pair, shadow, copy.path, changed)
+        _check_the_rest(copy, known.file, schema, ranges)
+    tables, unchanged = compare(pair, known, ranges)
+    if full:
+        check_carried_content(pair, tables, unchanged)
+    return Compared(known, pair, tables, unchanged, changed)
+
+
+def _ranges(pair: Pair, shadow: Path, copy: Path, changed: frozenset[int]) -> dict[str, Ranges]:
+    """Where each table can differ. What is looked at for that is checked on the way; what is not named here was not."""
+    if not pair.comparable:
+        return {}
+    try:
+        with closing(Pages(shadow)) as was, closing(Pages(copy)) as now:
+            if len(changed) > max(FEW_PAGES, now.count // 4):
+                return {}
+            return changed_ranges(pair, was, now, changed)
+    except Unclear as error:
+        log.debug("whole tables are compared: %s", error)
+        return {}
+
+
+def _check_the_rest(copy: Snapshot, file: str, schema: Schema, ranges: dict[str, Ranges]) -> None:
+    """SQLite's own check, of the tables that are compared whole. A small file has been checked whole already."""
+    if copy.path.stat().st_size <= snapshot.SMALL_BYTES:
+        return
+    if not ranges:
+        snapshot.check(copy.path, file, full=False)
+        return
+    for table in schema.tables:
+        if table.name not in ranges:
+            snapshot.check(copy.path, file, full=False, table=table.name)
