@@ -23,7 +23,7 @@ from mirror.lines import table_content
 from mirror.schema import Schema, read_schema
 
 # How many databases live; the long profile is for the night.
-LIVES = {"quick": 12, "nightly": 1500}
+LIVES = {"quick": 12, "ci": 25, "nightly": 1500}
 STEPS = 40
 PAGE_SIZES = (512, 1024, 4096, 8192, 65536)
 
@@ -270,7 +270,7 @@ def lives(tmp_path: Path) -> Iterator[Callable[[int], Life]]:
 def test_what_is_found_by_pages_is_what_a_comparison_of_everything_finds(lives: Callable[[int], Life]) -> None:
     found: Counter[str] = Counter()
     first = int(os.environ.get("FIRST_SEED", "0"))
-    for seed in range(first, first + LIVES[os.environ.get("HYPOTHESIS_PROFILE", "quick")]):
+    for seed in range(first, first + LIVES[os.environ.get("HYPOTHESIS_PROFILE", "ci")]):
         life = lives(seed)
         for number in range(STEPS):
             try:
