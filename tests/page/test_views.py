@@ -188,3 +188,18 @@ def test_a_page_whose_sidecar_goes_away_greys_out_by_itself(running: Running, lo
         assert "grayscale" in page.locator(".figures").evaluate("one => getComputedStyle(one).filter")
         (state / "alive").touch()
         page.wait_for_selector("html[data-state=safe] .answer.safe")
+
+
+def test_the_password_is_asked_for_before_anything_is_shown(running: Running, look: Look) -> None:
+    with served(running.source.state, STATUS_PASSWORD="open sesame") as closed:
+        watched = look(closed, 390)
+        page = watched.open("/history/1")
+        assert running.source.name not in page.content()
+        assert watched.violations() == []
+        page.get_by_label("Password").fill("open sesame")
+        page.keyboard.press("Enter")
+        page.wait_for_url(re.compile(r":\d+/history/1$"))
+        assert page.locator("h1").inner_text().startswith("Restore point 1")
+        page.get_by_role("button", name="Leave").click()
+        page.wait_for_url(re.compile("/login"))
+        assert page.goto(closed.address + "/").url.endswith("/login?next=/")  # type: ignore[union-attr]
