@@ -15,6 +15,9 @@ from fix_telegram import DEADLINE
 
 pytestmark = pytest.mark.alone
 
+GRACE = 25
+"""Seconds: `docker stop` kills after 30. It takes one; on a machine with much other work, ten."""
+
 DATABASES = {
     "premium_system.db": (
         "premium_subscriptions", "payment_history", "refunds", "refunded_groups", "pending_payments",
@@ -71,7 +74,7 @@ def test_sigterm_closes_the_files_and_ends_with_0(bot, busy):
     began = time.monotonic()
     code, out, err = bot.stop(process)
     assert (code, err) == (0, "")
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < GRACE
     assert sorted(path.name for path in bot.sqlite_dir.iterdir()) == sorted(DATABASES)
     assert {path.name for path in bot.json_dir.iterdir()} == {"data.json", "backups"}
     assert list(bot.tmp.iterdir()) == []

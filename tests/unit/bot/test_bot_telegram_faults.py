@@ -66,7 +66,7 @@ def test_the_bot_stops_at_once_while_telegram_is_away(bot, chat):
     began = time.monotonic()
     code, _, err = bot.stop(bot.running[-1])
     assert (code, err) == (0, "")
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < 12  # a request may take 15, and its retry more
 
 
 def test_a_retry_after_is_waited_out_and_the_answer_still_comes(bot, chat):
