@@ -124,17 +124,18 @@ def test_an_older_point_of_a_table_in_wal_mode_with_rows_only_in_the_wal(source:
     assert described(kept / "sub" / "wal.db", tmp_path / "kept.db") == now
 
 
-def test_an_autoincrement_counter_never_goes_back(shop: Source) -> None:
-    path = shop.sqlite / "bot.db"
-    shop.write("INSERT INTO users (name) VALUES ('new'); DELETE FROM users WHERE name = 'new'")
-    restored(shop, "--yes", "--only", "bot.users")
-    assert table(path, "sqlite_sequence")[0][2] == ("integer", 5)
-    shop.write("DELETE FROM sqlite_sequence")
-    restored(shop, "--yes", "--only", "bot.users")
-    assert table(path, "sqlite_sequence")[0][2] == ("integer", 4)
-    shop.write("UPDATE sqlite_sequence SET seq = 2")
-    restored(shop, "--yes", "--only", "bot.users")
-    assert table(path, "sqlite_sequence")[0][2] == ("integer", 4)
+def test_an_autoincrement_counter_never_goes_back(source: Source) -> None:
+    source.write(SHOP + "INSERT INTO users (id, name) VALUES (9, 'gone'); DELETE FROM users WHERE id = 9;")
+    source.run()
+    path = source.sqlite / "bot.db"
+    for since, counter in (
+        ("INSERT INTO users (id, name) VALUES (12, 'new'); DELETE FROM users WHERE id = 12", 12),
+        ("DELETE FROM sqlite_sequence", 9),
+        ("UPDATE sqlite_sequence SET seq = 2", 9),
+    ):
+        source.write(since)
+        here(source, "bot.users")
+        assert table(path, "sqlite_sequence")[0][2] == ("integer", counter)
 
 
 PECULIAR = """
