@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from fix_small_volume import small_volume
 from fix_source import Source
 from fix_writer import until
 
@@ -180,10 +181,8 @@ def test_a_state_folder_without_room_is_told_and_nothing_is_lost(size: int, sour
 
 
 def test_a_full_state_volume_is_told_and_nothing_is_lost(source: Source) -> None:
-    state = Path("/dev/shm") / source.name  # a small volume of its own in every container
-    state.mkdir()
-    filler = state / "filler"
-    try:
+    with small_volume() as state:
+        filler = state / "filler"
         source.environ["STATE_DIR"] = str(state)
         source.state = state
         source.write(START)
@@ -195,8 +194,6 @@ def test_a_full_state_volume_is_told_and_nothing_is_lost(source: Source) -> None
         filler.unlink()
         source.point()
         source.verify()
-    finally:
-        subprocess.run(["rm", "-rf", str(state)], check=True)
 
 
 def fill(path: Path) -> None:

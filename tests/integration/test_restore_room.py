@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from uuid import uuid4
 
 import pytest
+from fix_small_volume import small_volume
 from fix_source import Source
 from restoring import another_process, content, fill, fill_all, fingerprint, restore, restored
 
@@ -37,15 +36,14 @@ runpy.run_module("restore", run_name="__main__")
 @pytest.fixture
 def small_disk(source: Source) -> Iterator[Path]:
     """A folder on a small file system of the container's own, where the source has its files; emptied afterwards."""
-    folder = Path("/dev/shm") / uuid4().hex
-    source.sqlite, source.json = folder / "sqlite", folder / "json"
-    source.environ |= {"SQLITE_DIR": str(source.sqlite), "JSON_DIR": str(source.json)}
-    (source.sqlite / "sub").mkdir(parents=True)
-    source.json.mkdir()
-    fill_all(source)
-    (source.json / "data.json").write_text(f'"{"x" * 3_000_000}"')
-    yield folder
-    shutil.rmtree(folder)
+    with small_volume() as folder:
+        source.sqlite, source.json = folder / "sqlite", folder / "json"
+        source.environ |= {"SQLITE_DIR": str(source.sqlite), "JSON_DIR": str(source.json)}
+        (source.sqlite / "sub").mkdir(parents=True)
+        source.json.mkdir()
+        fill_all(source)
+        (source.json / "data.json").write_text(f'"{"x" * 3_000_000}"')
+        yield folder
 
 
 def leave_free(folder: Path, room: int) -> Path:
