@@ -10,8 +10,8 @@ failed=''
 
 test_command() {
     case ${1:-all} in
-        all | lint | unit | integration | stack) ;;
-        *) fail "$EXIT_USAGE" "There is no part \"$1\"." "./sidemirror test [lint|unit|integration|stack]" ;;
+        all | lint | unit | integration | stack | faults | soak) ;;
+        *) fail "$EXIT_USAGE" "There is no part \"$1\"." "./sidemirror test [lint|unit|integration|stack|faults|soak]" ;;
     esac
     started=$(date +%s)
     # Some of the checks read the environment: a developer's own settings must not change their outcome.
@@ -30,10 +30,12 @@ test_command() {
     remove_leftovers
     run_step "tools" make_venv || finish
     case ${1:-all} in all | lint) lint ;; esac
-    case ${1:-all} in all | unit | integration) test_image ;; esac
+    case ${1:-all} in all | unit | integration | faults | soak) test_image ;; esac
     case ${1:-all} in all | unit) run_step "unit tests, inside the image" in_test_image unit ;; esac
     case ${1:-all} in all | integration) integration ;; esac
     case ${1:-all} in all | stack) stack ;; esac
+    case ${1:-all} in faults) faults ;; esac
+    case ${1:-all} in soak) soak ;; esac
     finish
 }
 
@@ -202,6 +204,21 @@ stack() {
     run_step "build the images" docker compose --profile '*' build --quiet || return
     run_step "stack tests" env SIDEMIRROR_TEST_PROJECT="$TEST_PROJECT" SIDEMIRROR_TEST_SCRATCH="$scratch" \
         .venv/bin/python -m pytest -p no:cacheprovider tests/stack
+}
+
+# --- faults: the running containers, broken in every way that we know; soak: for MINUTES, by chance --------------------
+
+faults() {
+    run_step "build the images" docker compose --profile '*' build --quiet || return
+    run_step "fault suite" env SIDEMIRROR_TEST_PROJECT="$TEST_PROJECT" SIDEMIRROR_TEST_SCRATCH="$scratch" \
+        HYPOTHESIS_PROFILE="${HYPOTHESIS_PROFILE:-ci}" .venv/bin/python -m pytest -p no:cacheprovider tests/faults
+}
+
+soak() {
+    run_step "build the images" docker compose --profile '*' build --quiet || return
+    SIDEMIRROR_TEST_PROJECT="$TEST_PROJECT" .venv/bin/python tests/faults/soak.py --minutes "${MINUTES:-30}" ||
+        failed="$failed
+    soak"
 }
 
 # --- leaving nothing behind ------------------------------------------------------------------------------------------

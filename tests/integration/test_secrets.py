@@ -78,7 +78,7 @@ PLANTED: dict[str, dict[str, str | None]] = {
     "in the Discord webhook": {"DISCORD_WEBHOOK_URL": f"https://127.0.0.1:9/api/webhooks/1/{SECRET}"},
     "in the heartbeat's address": {"HEARTBEAT_URL": f"http://127.0.0.1:9/{SECRET}"},
     "as the name of the alerts' file": {"ALERT_URLS_FILE": SECRET},
-    "in the log's form": {"LOG_FORMAT": SECRET, "LOG_LEVEL": SECRET},
+    "in the log's form": {"LOG_FORMAT": SECRET},
     "in a pause": {"ALERT_AFTER": SECRET},
     "in a variable of another name": {"SUPABASE_PASSWORD": SECRET, "SUPABASE_DB_URL": f"postgres://u:{SECRET}@h/d"},
 }  # fmt: skip

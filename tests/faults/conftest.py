@@ -1,0 +1,60 @@
+"""The fault suite: a whole Sidemirror on real containers, broken in every way that we know. HYPOTHESIS_PROFILE=nightly runs
+all of it at full length; otherwise what is marked nightly is left out, and what is repeated is repeated less often."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from ground import SMALL_STATE, Ground
+from stack import Stack
+
+NIGHTLY = os.environ.get("HYPOTHESIS_PROFILE") == "nightly"
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "nightly: takes long, and has a shorter sister that always runs")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if not NIGHTLY:
+        left_out = [item for item in items if item.get_closest_marker("nightly")]
+        config.hook.pytest_deselected(items=left_out)
+        items[:] = [item for item in items if item not in left_out]
+
+
+@pytest.fixture(scope="session")
+def ground(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ground]:
+    settings = {
+        "BACKUP_EVERY": "3s",
+        "ALERT_URLS": "json://hook:8080",
+        "ALERT_AFTER": "1s",
+        "COMPOSE_FILE": SMALL_STATE,
+    }
+    project = os.environ.get("SIDEMIRROR_TEST_PROJECT", f"sidemirror-test-{os.getpid()}")
+    scratch = Path(os.environ.get("SIDEMIRROR_TEST_SCRATCH") or tmp_path_factory.mktemp("faults"))
+    made = Ground(Stack(f"{project}-faults", scratch / "faults", **settings))
+    try:
+        made.start()
+        yield made
+    finally:
+        made.destroy()
+
+
+@pytest.fixture(autouse=True)
+def _alerts_of_this_test_alone(ground: Ground) -> None:
+    ground.well()
+    ground.forget()
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
+    """The containers' last lines belong to a failure."""
+    result = yield
+    report = result.get_result()  # type: ignore[attr-defined]
+    found = getattr(item, "funcargs", {}).get("ground")
+    if report.failed and report.when == "call" and isinstance(found, Ground):
+        report.sections.append(("containers", found.stack.logs()))
+        report.sections.append(("alerts", "\n".join(alert["message"] for alert in found.alerts())))

@@ -1,0 +1,47 @@
+"""The sidecar and the bot are killed, the disk is full: it comes back by itself, and nothing is missing or doubled."""
+
+from __future__ import annotations
+
+import breaking
+from conftest import NIGHTLY
+from ground import Ground
+from stack import poll
+
+
+def test_a_scheduler_that_is_killed_again_and_again_under_writes_loses_and_doubles_nothing(ground: Ground) -> None:
+    for number in range(200 if NIGHTLY else 3):
+        # As soon as it is there again, wherever it is just then.
+        poll("it is killed", lambda: breaking.kill_scheduler(ground))
+        if number % 25 == 24:
+            ground.well(120)
+            ground.equal()
+    ground.well(120)
+    ground.equal()
+
+
+def test_a_container_that_is_killed_comes_back_and_loses_nothing(ground: Ground) -> None:
+    for _ in range(20 if NIGHTLY else 1):
+        breaking.kill_container(ground)
+    ground.well(120)
+    ground.equal()
+
+
+def test_a_bot_that_is_restarted_again_and_again_is_mirrored_all_the_same(ground: Ground) -> None:
+    for number in range(50 if NIGHTLY else 2):
+        ground.stack.compose("restart", "--timeout", "0" if number % 2 else "5", "bot")
+    poll("it is healthy", lambda: ground.stack.health("bot") == "healthy", 90)
+    ground.well()
+    ground.equal()
+
+
+def test_a_full_state_folder_is_told_and_runs_go_on_when_there_is_room(ground: Ground) -> None:
+    with breaking.full_state(ground):
+        ground.alerted("the state folder has 0 MB left")
+        poll("the log tells of it", lambda: "into the state folder /state: No space left" in ground.stack.logs())
+        told = ground.backup()
+        assert told.returncode == 7, told.stdout + told.stderr
+        assert "make room there" in told.stderr
+        poll("the bot goes on", lambda: ground.stack.health("bot") == "healthy")
+    ground.well()
+    ground.alerted("well again")
+    ground.equal()
