@@ -82,10 +82,11 @@ def test_list_shows_the_points_newest_first(source: Source) -> None:
     source.run()
     source.target.query("UPDATE sidemirror.runs SET proved_at = now() WHERE run = 1")
     heading, *lines = restored(source, "--list").stdout.splitlines()
-    zone = ["time", "(UTC)"]
-    assert heading.split() == ["run", *zone, *zone, "upserted", "deleted", "documents", "proved"]
+    times = ["time", "(UTC)", "time", "(local)"]
+    assert heading.split() == ["run", *times, "rows", "upserted", "deleted", "proved", "changed"]
     found = [line.split() for line in lines]
-    assert [[line[0], *line[5:]] for line in found] == [["2", "2", "7", "0", "-"], ["1", "606", "0", "2", "yes"]]
+    expected = [["2", "601", "2", "7", "-", "bot.db:"], ["1", "606", "606", "0", "yes", "bot.db:"]]
+    assert [[line[0], *line[6:11]] for line in found] == expected
 
 
 def test_into_writes_everything_and_nothing_else(source: Source, tmp_path: Path) -> None:
