@@ -10,12 +10,12 @@ from typing import Any
 from mirror.settings import parse_duration
 
 # What a rule keeps one of: the part of an ISO 8601 time that is equal for points of the same hour, day, …
-_GRANULARITIES = {"all": None, "hourly": "%Y-%m-%dT%H", "daily": "%Y-%m-%d", "weekly": "%G-W%V", "monthly": "%Y-%m"}
+_GRANULARITIES = {"all": None, "minutely": "%Y-%m-%dT%H:%M", "hourly": "%Y-%m-%dT%H", "daily": "%Y-%m-%d", "weekly": "%G-W%V", "monthly": "%Y-%m"}
 
 
 @dataclass(frozen=True)
 class Rule:
-    """Points younger than `age` are kept: all of them, or the last one of each hour, day, week or month (UTC)."""
+    """Points younger than `age` are kept: all of them, or the last one of each minute, hour, day, week or month (UTC)."""
 
     granularity: str
     age: timedelta
@@ -31,7 +31,7 @@ class Point:
 
 
 def parse_rules(text: Any) -> tuple[Rule, ...]:
-    """`all:24h,hourly:7d,daily:30d` as rules; raises ValueError, saying what is wrong."""
+    """`all:1h,minutely:24h,hourly:7d,daily:30d` as rules; raises ValueError, saying what is wrong."""
     if isinstance(text, tuple):
         return text
     rules = []
@@ -40,7 +40,7 @@ def parse_rules(text: Any) -> tuple[Rule, ...]:
         if granularity not in _GRANULARITIES or not separator:
             raise ValueError(
                 f"{part!r} is not a rule; write one of {', '.join(_GRANULARITIES)}, a colon and an age: "
-                "all:24h,hourly:7d,daily:30d"
+                "all:1h,minutely:24h,hourly:7d,daily:30d"
             )
         rules.append(Rule(granularity, parse_duration(age)))
     return tuple(rules)

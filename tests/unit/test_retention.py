@@ -37,7 +37,7 @@ def test_rules_are_read_with_blanks_and_without() -> None:
         ("", "'' is not a rule"),
         ("all", "'all' is not a rule"),
         ("24h", "'24h' is not a rule"),
-        ("minutely:24h", "'minutely:24h' is not a rule; write one of all, hourly, daily, weekly, monthly"),
+        ("secondly:24h", "'secondly:24h' is not a rule; write one of all, minutely, hourly, daily, weekly, monthly"),
         ("all:24h,", "'' is not a rule"),
         ("all:24", "write a number and a unit"),
         ("all:", "write a number and a unit"),
@@ -68,6 +68,13 @@ def test_hourly_keeps_the_last_of_each_hour() -> None:
     )  # 10:59, 11:01, 10:01, 11:59, 9:59
     assert {NOW - point.at for point in found if point.run in kept(found, parse_rules("hourly:7d"), NOW)} == {
         timedelta(minutes=minutes) for minutes in (1, 61, 121)
+    }
+
+
+def test_minutely_keeps_the_last_of_each_minute() -> None:
+    found = points(*(timedelta(seconds=seconds) for seconds in (1, 59, 60, 61, 119, 181)))  # of 11:59, 11:58 and 11:56
+    assert {NOW - point.at for point in found if point.run in kept(found, parse_rules("minutely:24h"), NOW)} == {
+        timedelta(seconds=seconds) for seconds in (1, 61, 181)
     }
 
 
