@@ -10,6 +10,8 @@ import random
 import time
 from datetime import UTC, datetime, timedelta
 
+import schedule
+
 LONGEST_JITTER = timedelta(minutes=5)
 STEP_SECONDS = 60.0  # less than this is a clock being kept right
 
@@ -35,41 +37,55 @@ def left_of(every: timedelta, last: str | None, at: datetime) -> timedelta:
 
 
 class Agenda:
-    """Jobs by name, each with the moment at which it is due."""
+    """Jobs by name in a calendar of `schedule`, each planned once. The calendar goes by the date, so it is moved whenever
+    the date was: each job stays where it was on the clock that nobody sets."""
 
     def __init__(self) -> None:
-        self.due: dict[str, float] = {}
+        self.calendar = schedule.Scheduler()
         self.date_at_zero = _date_at_zero()
+        self.local_at_zero = _local_at_zero()
 
     def put(self, name: str, pause: timedelta) -> None:
         """Plans the job anew."""
-        self.due[name] = now() + pause.total_seconds()
-
-    def sooner(self, name: str, pause: timedelta) -> None:
-        """Plans the job for then, unless it is due before."""
-        self.due[name] = min(self.due.get(name, float("inf")), now() + pause.total_seconds())
+        self.drop(name)
+        self._follow()
+        job = self.calendar.every().second.do(_due).tag(name)
+        job.next_run = datetime.now() + pause
 
     def drop(self, name: str) -> None:
-        self.due.pop(name, None)
+        self.calendar.clear(name)
 
     def clear(self) -> None:
-        self.due.clear()
+        self.calendar.clear()
+
+    def planned(self, *names: str) -> list[schedule.Job]:
+        """Those of these jobs that are planned (without a name: all), the first one first."""
+        self._follow()
+        chosen = [job for job in self.calendar.jobs if not names or job.tags & set(names)]
+        return sorted(chosen)
 
     def take(self) -> str | None:
         """The job that has been due for longest, which is planned no more; None when none is due."""
-        name = min(self.due, key=self.due.__getitem__, default=None)
-        if name is None or self.due[name] > now():
+        job = next(iter(self.planned()), None)
+        if job is None or not job.should_run:
             return None
-        del self.due[name]
-        return name
+        self.calendar.cancel_job(job)
+        return str(next(iter(job.tags)))
 
     def date_of(self, *names: str) -> str | None:
         """When the first of these jobs is due, by the date as it is now (ISO 8601, UTC); None when none is planned."""
-        planned = [self.due[name] for name in names if name in self.due]
-        if not planned:
+        job = next(iter(self.planned(*names)), None)
+        if job is None or job.next_run is None:
             return None
-        in_seconds = max(0.0, min(planned) - now())
-        return (datetime.now(UTC) + timedelta(seconds=in_seconds)).isoformat(timespec="seconds")
+        left = max(timedelta(0), job.next_run - datetime.now())
+        return (datetime.now(UTC) + left).isoformat(timespec="seconds")
+
+    def _follow(self) -> None:
+        found = _local_at_zero()
+        step, self.local_at_zero = found - self.local_at_zero, found
+        for job in self.calendar.jobs:
+            if job.next_run is not None:
+                job.next_run += step
 
     def clock_step(self) -> float:
         """By how many seconds the date was set since the last call; 0.0 when it was not."""
@@ -83,3 +99,12 @@ class Agenda:
 
 def _date_at_zero() -> float:
     return time.time() - now()
+
+
+def _local_at_zero() -> datetime:
+    """By local time, which is what the calendar goes by: it is set twice a year where summer time is kept."""
+    return datetime.now() - timedelta(seconds=now())
+
+
+def _due() -> None:
+    """What a job does is the scheduler's to say; the calendar only knows when."""

@@ -82,7 +82,9 @@ class BackupSettings(Settings):
     drill_budget: Annotated[ByteSize | None, BeforeValidator(_size_or_off)] = ByteSize(1_000_000_000)
     guard_shrink: Annotated[float | None, BeforeValidator(_share)] = 0.5
     target_size_limit: ByteSize = ByteSize(500_000_000)
-    retention: Annotated[tuple[Rule, ...], BeforeValidator(parse_rules)] = parse_rules("all:1h,minutely:24h,hourly:7d,daily:30d")
+    retention: Annotated[tuple[Rule, ...], BeforeValidator(parse_rules)] = parse_rules(
+        "all:1h,minutely:24h,hourly:7d,daily:30d"
+    )
     log_level: Annotated[Literal["debug", "info", "warning", "error"], BeforeValidator(str.lower)] = "info"
     # Whoever has one of these can write in the sidecar's name, so they are secrets.
     alert_urls: SecretStr = SecretStr("")

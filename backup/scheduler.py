@@ -216,7 +216,7 @@ class Scheduler:
 
     def _retry(self, kind: str, pause: timedelta) -> None:
         # One retry at a time; one of a full run is one of the other kind as well.
-        full = kind == "full" or _RETRY + "full" in self.agenda.due
+        full = kind == "full" or bool(self.agenda.planned(_RETRY + "full"))
         self.agenda.drop(_RETRY + "run")
         self.agenda.put(_RETRY + ("full" if full else "run"), pause)
 

@@ -10,7 +10,14 @@ from typing import Any
 from mirror.settings import parse_duration
 
 # What a rule keeps one of: the part of an ISO 8601 time that is equal for points of the same hour, day, …
-_GRANULARITIES = {"all": None, "minutely": "%Y-%m-%dT%H:%M", "hourly": "%Y-%m-%dT%H", "daily": "%Y-%m-%d", "weekly": "%G-W%V", "monthly": "%Y-%m"}
+_GRANULARITIES = {
+    "all": None,
+    "minutely": "%Y-%m-%dT%H:%M",
+    "hourly": "%Y-%m-%dT%H",
+    "daily": "%Y-%m-%d",
+    "weekly": "%G-W%V",
+    "monthly": "%Y-%m",
+}
 
 
 @dataclass(frozen=True)

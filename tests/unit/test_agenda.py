@@ -5,6 +5,8 @@ from __future__ import annotations
 import time
 from datetime import UTC, datetime, timedelta
 
+import pytest
+
 from backup.agenda import Agenda, jittered, left_of
 
 AT = datetime(2026, 11, 22, 12, tzinfo=UTC)
@@ -17,17 +19,37 @@ def test_the_job_that_is_due_for_longest_is_taken_first_and_once() -> None:
     agenda.put("now", -HOUR)
     agenda.put("before", -2 * HOUR)
     assert [agenda.take(), agenda.take(), agenda.take()] == ["before", "now", None]
-    assert list(agenda.due) == ["later"]
+    assert [job.tags for job in agenda.planned()] == [{"later"}]
 
 
-def test_sooner_never_puts_a_job_off() -> None:
+def test_a_job_that_is_planned_anew_is_planned_once() -> None:
     agenda = Agenda()
     agenda.put("run", timedelta(0))
-    agenda.sooner("run", HOUR)
-    assert agenda.take() == "run"
-    agenda.sooner("run", HOUR)
-    agenda.sooner("run", timedelta(0))
-    assert agenda.take() == "run"
+    agenda.put("run", HOUR)
+    assert agenda.take() is None
+    agenda.put("run", timedelta(0))
+    assert [agenda.take(), agenda.take()] == ["run", None]
+    agenda.put("run", timedelta(0))
+    agenda.drop("run")
+    assert agenda.take() is None
+
+
+def test_jobs_stay_where_they_are_when_local_time_is_set(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As it is twice a year: the zone's rules change nothing but local time."""
+    monkeypatch.setenv("TZ", "UTC")
+    time.tzset()
+    agenda = Agenda()
+    agenda.put("soon", timedelta(minutes=30))
+    agenda.put("past", -timedelta(minutes=30))
+    for zone in ("UTC-1", "UTC+1"):
+        monkeypatch.setenv("TZ", zone)
+        time.tzset()
+        dated = agenda.date_of("soon")
+        assert dated is not None
+        assert abs(datetime.fromisoformat(dated).timestamp() - time.time() - 1800) < 2
+    assert [agenda.take(), agenda.take()] == ["past", None]
+    monkeypatch.undo()
+    time.tzset()
 
 
 def test_jitter_is_a_tenth_at_most_and_five_minutes_at_most() -> None:
