@@ -25,8 +25,10 @@ from mirror.expressions import register
 from mirror.lines import Lines, Part, hashed_as
 from mirror.schema import Schema, read_schema
 
-# A second process starts in a tenth of a second, in which one hashes about this much.
+# A second process starts in a tenth of a second, in which one hashes about this much. Few rows in a large file are large
+# values, of which two processes would hold two at a time: a container has 512 MB.
 _WORTH_A_SECOND = 16 * 1024 * 1024
+_PARTS_WORTH_A_SECOND = 4
 _ROWS_A_PART = 1 << 15
 
 
@@ -126,7 +128,8 @@ def _answers(file: _File, jobs: list[_Job]) -> Iterator[tuple[_Job, _Answer]]:
 @contextmanager
 def _second(file: _File, waiting: deque[_Job], answered: deque[tuple[_Job, _Answer]]) -> Iterator[None]:
     """For the length of the block, and until what it has begun is done, another process takes jobs as well."""
-    if len(waiting) < 2 or len(os.sched_getaffinity(0)) < 2 or file.path.stat().st_size < _WORTH_A_SECOND:
+    few = len(waiting) < _PARTS_WORTH_A_SECOND or file.path.stat().st_size < _WORTH_A_SECOND
+    if few or len(os.sched_getaffinity(0)) < 2:
         yield
         return
     command = [sys.executable, "-m", __name__, str(file.path), file.journal_mode]
