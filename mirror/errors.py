@@ -35,7 +35,7 @@ EDITED_HINT = (
 
 
 class SidemirrorError(Exception):
-    """The root: `what` happened and a `hint` that says what to do; `exit_code` is documented in the README.
+    """The root: `what` happened and a `hint` that says what to do; `exit_code` is documented in docs/exit-codes.md.
 
     `meaning` tells what it means for the data. `passing`: it may pass by itself, so people are told only when it lasts.
     """
