@@ -18,7 +18,6 @@ from backup.check import check as check_all
 from backup.config import BackupSettings
 from backup.doctor import doctor, redacted
 from backup.drilling import drill_and_remember, failure
-from backup.guard import GuardHeld
 from backup.heartbeat import Heartbeat
 from backup.remember import remember
 from backup.repair import repair as repair_mirror
@@ -32,7 +31,7 @@ from backup.status_view import show
 from backup.watch import Watch
 from mirror import holder, settings
 from mirror.catalog import read_state
-from mirror.errors import ConfigError, RunInProgress, SidemirrorError, SourceError
+from mirror.errors import ConfigError, GuardHeld, RunInProgress, SidemirrorError, SourceError
 from mirror.log_line import of_run
 from mirror.target import connected
 

@@ -13,13 +13,14 @@ from backup import snapshot
 from backup.btree import Pages, Unclear
 from backup.changes import TableChange
 from backup.compare import compare
-from backup.full_check import ShadowDiffers, check_carried_content
+from backup.full_check import check_carried_content
 from backup.pair import Pair, Ranges
 from backup.ranges import changed_ranges
 from backup.shadows import Shadows
 from backup.snapshot import Snapshot
 from mirror.catalog import CatalogDatabase
 from mirror.content import TableContent
+from mirror.errors import ShadowDiffers
 from mirror.schema import Schema, schema_without_data
 
 # More changed pages than this, and more than a quarter of all: whole tables are compared faster.

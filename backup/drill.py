@@ -27,27 +27,19 @@ from backup.config import BackupSettings
 from backup.state import installation, run_lock
 from mirror import catalog, holder
 from mirror.catalog import CatalogDatabase, State
-from mirror.errors import NoBackup, NotVerified, SidemirrorError, SourceUnsupported, StateError
+from mirror.errors import (
+    DrillStopped,
+    NoBackup,
+    NotVerified,
+    SourceUnsupported,
+    StateError,
+)
 from mirror.inspection import inspect
 from mirror.rebuild import rebuild
 from mirror.target import connected, reading
 
 SCRATCH = "drill"
 SPARE_BYTES = 50_000_000
-
-
-class DrillFailed(SidemirrorError):
-    """What came back from the target is not what was mirrored."""
-
-    exit_code = 12
-    meaning = "A restore would not give back what was mirrored. The bot's files are as they were."
-    passing = False
-
-
-class DrillStopped(SidemirrorError):
-    """The sidecar was told to end in the middle of it."""
-
-    meaning = "Nothing: it is made again."
 
 
 @dataclass(frozen=True)

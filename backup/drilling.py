@@ -9,11 +9,11 @@ from datetime import UTC, datetime, timedelta
 
 from backup import events, outcome
 from backup.config import BackupSettings
-from backup.drill import Drill, DrillFailed, drill, last
+from backup.drill import Drill, drill, last
 from backup.outcome import DrillTold, Outcome
 from backup.remember import remember
 from mirror.catalog import read_state
-from mirror.errors import SidemirrorError
+from mirror.errors import DrillFailed, SidemirrorError
 from mirror.target import connected
 
 BUDGET_PERIOD = timedelta(days=30)

@@ -5,11 +5,7 @@ from __future__ import annotations
 from backup.changes import TableChange, TableChanged
 from backup.pair import Pair
 from mirror.content import TableContent
-from mirror.errors import SidemirrorError
-
-
-class ShadowDiffers(SidemirrorError):
-    """The shadow is not what the target holds."""
+from mirror.errors import ShadowDiffers
 
 
 def check_carried_content(pair: Pair, tables: tuple[TableChange, ...], unchanged: dict[str, TableContent]) -> None:

@@ -6,15 +6,9 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from backup.changes import TableChange, TableChanged, TableCreated, TableDropped
-from mirror.errors import SourceError
+from mirror.errors import GuardHeld
 
 SMALL_TABLE_ROWS = 100
-
-
-class GuardHeld(SourceError):
-    exit_code = 6
-    meaning = "Nothing is lost: the mirror of this file stays as it was until somebody decides. All other files go on."
-    passing = False
 
 
 def check(

@@ -35,7 +35,7 @@ from backup.source import SourceFiles
 from backup.state import read_json
 from mirror import restored
 from mirror.catalog import CatalogDatabase, State, read_state
-from mirror.errors import SidemirrorError, SourceError, SourceUnsupported, TargetEdited
+from mirror.errors import GuardHeld, SidemirrorError, SourceError, SourceUnsupported, TargetEdited
 from mirror.schema import Schema, read_schema, require_restorable
 from mirror.values import LARGEST_BYTES, is_big_row
 
@@ -170,7 +170,7 @@ def _guard(work: Work, file: str, tables: tuple[TableChange, ...]) -> None:
     shrink = None if file in work.accepted else work.settings.guard_shrink
     try:
         guard.check(file, tables, shrink)
-    except guard.GuardHeld:
+    except GuardHeld:
         known = work.state.database(file) if work.state else None
         note = restored.read(work.settings.sqlite_dir).get(file)
         if known is None or note is None or note.token != str(known.token):

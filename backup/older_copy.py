@@ -13,11 +13,11 @@ from psycopg2 import Binary
 from psycopg2.extensions import connection as Connection
 
 from backup.changes import TableChange, TableChanged, TableDropped
-from backup.guard import GuardHeld
 from backup.pair import Pair
 from backup.signature import replaced
 from mirror.catalog import CatalogDatabase
 from mirror.content import TableContent, database_hash
+from mirror.errors import GuardHeld
 
 
 def check(

@@ -14,7 +14,6 @@ from uuid import UUID
 from backup import alive, drilling, outcome
 from backup.agenda import Agenda, jittered, left_of
 from backup.config import BackupSettings
-from backup.drill import DrillStopped
 from backup.heartbeat import Heartbeat
 from backup.on_change import OnChange
 from backup.outcome import Outcome
@@ -22,7 +21,15 @@ from backup.remember import remember
 from backup.run import Report, run
 from backup.session import Session
 from backup.tell import Teller
-from mirror.errors import ConfigError, NoBackup, RunInProgress, SidemirrorError, TargetLogin, TargetUnreachable
+from mirror.errors import (
+    ConfigError,
+    DrillStopped,
+    NoBackup,
+    RunInProgress,
+    SidemirrorError,
+    TargetLogin,
+    TargetUnreachable,
+)
 from mirror.log_line import of_run
 
 FIRST_PAUSE = timedelta(seconds=5)

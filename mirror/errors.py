@@ -7,7 +7,8 @@ SidemirrorError
 │   ├── SourceUnreadable     it is there and cannot be opened
 │   ├── SourceBusy           a writer held it locked for longer than the deadline
 │   ├── SourceCorrupt        SQLite's own check fails, or a document does not parse
-│   └── SourceUnsupported    it uses something that cannot be mirrored exactly
+│   ├── SourceUnsupported    it uses something that cannot be mirrored exactly
+│   └── GuardHeld            it lost so much that a person has to say that this is meant
 ├── TargetError              Postgres
 │   ├── TargetUnreachable    no connection, or it broke: worth another try
 │   ├── TargetRefused        TLS, rights, a newer catalog: a person has to change something
@@ -19,6 +20,9 @@ SidemirrorError
 │   └── TargetMoved          the target is no longer at the run that this run began from
 ├── StateError               the state folder: full, missing, not writable
 ├── RunInProgress            another run of this installation holds the run lock
+├── ShadowDiffers            the shadow is not what the target holds
+├── DrillFailed              what came back from the target is not what was mirrored
+├── DrillStopped             the sidecar was told to end in the middle of a drill
 └── RestoreError
     ├── NoBackup             the target holds nothing that was asked for
     ├── SourceLive           the bot has the file open
@@ -86,6 +90,12 @@ class SourceUnsupported(SourceError):
     meaning = "It cannot be mirrored exactly, so it is not mirrored at all. All other files go on."
 
 
+class GuardHeld(SourceError):
+    exit_code = 6
+    meaning = "Nothing is lost: the mirror of this file stays as it was until somebody decides. All other files go on."
+    passing = False
+
+
 class TargetError(SidemirrorError):
     exit_code = 4
     meaning = "Nothing new reaches the mirror. What is in it stays, and the bot goes on."
@@ -146,6 +156,20 @@ class StateError(SidemirrorError):
 class RunInProgress(SidemirrorError):
     exit_code = 8
     meaning = "Nothing: the other run does the work."
+
+
+class ShadowDiffers(SidemirrorError):
+    pass
+
+
+class DrillFailed(SidemirrorError):
+    exit_code = 12
+    meaning = "A restore would not give back what was mirrored. The bot's files are as they were."
+    passing = False
+
+
+class DrillStopped(SidemirrorError):
+    meaning = "Nothing: it is made again."
 
 
 class RestoreError(SidemirrorError):

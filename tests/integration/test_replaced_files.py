@@ -12,8 +12,7 @@ from commanding import backup
 from fix_source import Source
 from restoring import fill, restored
 
-from backup.guard import GuardHeld
-from mirror.errors import SidemirrorError, SourceCorrupt
+from mirror.errors import GuardHeld, SidemirrorError, SourceCorrupt
 
 
 @pytest.fixture(params=["DELETE", "WAL"])
