@@ -42,6 +42,7 @@ BEGIN
     END LOOP;
     GRANT SELECT ON sidemirror.documents_now TO "sidemirror.reader";
     GRANT EXECUTE ON FUNCTION sidemirror.run_at(text, timestamptz), sidemirror.rows_at(integer, bigint),
+        sidemirror.require_point(text, bigint),
         sidemirror.changes(text, text, text, bigint, bigint) TO "sidemirror.reader";
     PERFORM sidemirror.let_read('sidemirror');
 END

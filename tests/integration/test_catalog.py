@@ -37,6 +37,7 @@ def old(source: Source) -> Source:
     source.target.query(VERSION_1)
     source.name = "old"
     source.environ["SOURCE_NAME"] = "old"
+    source.environ["RETENTION"] = "all:5200w"  # its runs are of the day on which version 1 made them
     (source.state / "installation").write_text(OLD_INSTALLATION)
     source.write(DAY_3)
     (source.json / "data.json").write_text('{"day": 3}')

@@ -158,7 +158,7 @@ def test_a_run_is_on_the_page_without_reloading_and_the_place_is_kept(running: R
     before = int(page.locator(".figures a").inner_text())
     running.source.write("INSERT INTO requests (who, title) VALUES ('fay', 'Momo')", "user_requests.db")
     assert backup(running.source, "once").returncode == 0
-    page.wait_for_function(f"Number(document.querySelector('.figures a').textContent) > {before}", timeout=30_000)
+    poll("the run is on the page", lambda: int(page.locator(".figures a").inner_text()) > before)
     assert page.locator("details").first.evaluate("one => one.open") is False
     assert page.evaluate("performance.getEntriesByType('navigation')[0].type") == "navigate"
 
