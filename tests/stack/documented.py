@@ -6,6 +6,7 @@ import os
 import pty
 import re
 import select
+import signal
 import subprocess
 import time
 from collections.abc import Mapping
@@ -79,7 +80,7 @@ def at_a_terminal(script: str, folder: Path, env: Mapping[str, str], seconds: fl
             os.write(ours, b"y\n")
             told += b"\n"
     else:
-        process.terminate()
+        os.killpg(process.pid, signal.SIGTERM)
     code = process.wait(timeout=30)
     os.close(ours)
     return code, told.decode(errors="replace")
