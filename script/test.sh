@@ -203,7 +203,7 @@ stand_in_options() {
 stack() {
     run_step "build the images" docker compose --profile '*' build --quiet || return
     run_step "stack tests" env SIDEMIRROR_TEST_PROJECT="$TEST_PROJECT" SIDEMIRROR_TEST_SCRATCH="$scratch" \
-        .venv/bin/python -m pytest -p no:cacheprovider tests/stack
+        .venv/bin/python -m pytest -p no:cacheprovider --numprocesses 2 --dist loadfile tests/stack
 }
 
 # --- faults: the running containers, broken in every way that we know; soak: for MINUTES, by chance --------------------

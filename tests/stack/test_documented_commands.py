@@ -55,7 +55,7 @@ def checkout(new_stack: NewStack, tmp_path_factory: pytest.TempPathFactory) -> I
 
 def test_a_block_that_is_not_run_says_why() -> None:
     assert [str(block) for block in BLOCKS if block.why_not is not None and len(block.why_not) < 10] == []
-    assert len([block for block in BLOCKS if block.why_not is None]) > len([block for block in BLOCKS if block.why_not])
+    assert len([block for block in BLOCKS if block.why_not is None]) >= 18
 
 
 @pytest.mark.parametrize("block", [block for block in BLOCKS if block.why_not is None], ids=str)
