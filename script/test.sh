@@ -30,7 +30,7 @@ test_command() {
     remove_leftovers
     run_step "tools" make_venv || finish
     case ${1:-all} in all | lint) lint ;; esac
-    case ${1:-all} in all | unit | integration | faults | soak) test_image ;; esac
+    case ${1:-all} in all | unit | integration | stack | faults | soak) test_image ;; esac
     case ${1:-all} in all | unit) run_step "unit tests, inside the image" in_test_image unit ;; esac
     case ${1:-all} in all | integration) integration ;; esac
     case ${1:-all} in all | stack) stack ;; esac
@@ -240,7 +240,7 @@ remove_projects() {
 
 # remove_images TAG: the layers stay in the build cache.
 remove_images() {
-    docker images --format '{{.Repository}}:{{.Tag}}' --filter "reference=sidemirror/*:$1" | xargs -r docker rmi >/dev/null 2>&1
+    docker images --format '{{.Repository}}:{{.Tag}}' --filter "reference=sidemirror/*:$1*" | xargs -r docker rmi >/dev/null 2>&1
 }
 
 # What a run left that was killed before it could clean up.

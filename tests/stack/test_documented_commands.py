@@ -27,6 +27,8 @@ class Checkout:
         self.env = {
             name: value for name, value in stack.env.items() if name not in ("COMPOSE_ENV_FILES", "SIDEMIRROR_VOLUMES")
         }
+        # Images of its own: another checkout's builds would give the running stack's containers new ones.
+        self.env["SIDEMIRROR_TAG"] = f"{TAG}-documented"
         self.env["PATH"] = f"{folder}/.bin:{os.environ['PATH']}"
 
     def type(self, block: Block) -> tuple[int, str]:
