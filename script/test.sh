@@ -236,6 +236,8 @@ remove_projects() {
     docker ps --all --format '{{.Label "com.docker.compose.project"}}' | grep "^$1" | sort -u | while read -r project; do
         docker compose -p "$project" --profile '*' down --volumes --remove-orphans --timeout 2 >/dev/null 2>&1
     done
+    # Compose leaves the networks that the configuration of just now does not use.
+    docker network ls --format '{{.Name}}' | grep "^$1" | xargs -r docker network rm >/dev/null 2>&1
 }
 
 # remove_images TAG: the layers stay in the build cache.
@@ -245,8 +247,8 @@ remove_images() {
 
 # What a run left that was killed before it could clean up.
 remove_leftovers() {
-    docker ps --all --format '{{.Label "com.docker.compose.project"}}' | sed -n 's/^sidemirror-test-\([0-9]*\).*/\1/p' |
-        sort -u | while read -r pid; do kill -0 "$pid" 2>/dev/null || { remove_projects "sidemirror-test-$pid" && remove_images "sidemirror-test-$pid"; }; done
+    { docker ps --all --format '{{.Label "com.docker.compose.project"}}' && docker network ls --format '{{.Name}}'; } |
+        sed -n 's/^sidemirror-test-\([0-9]*\).*/\1/p' | sort -u | while read -r pid; do kill -0 "$pid" 2>/dev/null || { remove_projects "sidemirror-test-$pid" && remove_images "sidemirror-test-$pid"; }; done
 }
 
 # The containers' files belong to their users, and a non-root person cannot remove them: root in a container can.

@@ -35,7 +35,7 @@ def making(tmp_path_factory: pytest.TempPathFactory) -> Iterator[NewStack]:
 
 @pytest.fixture(scope="module")
 def new_stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[NewStack]:
-    """As `making`, for a module: an engine has 31 networks to give, and a stack takes five of them."""
+    """As `making`, for a module: a stack that nobody needs any more takes memory from the others."""
     with making(tmp_path_factory) as make:
         yield make
 

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+import subnets
 import testinfra
 from testinfra.host import Host
 
@@ -70,6 +71,8 @@ class Stack:
             name: os.environ[name] for name in os.environ if name in ("SIDEMIRROR_CA_BUNDLE", "SIDEMIRROR_TAG")
         }
         self.env |= settings
+        files = self.env.get("COMPOSE_FILE", "docker-compose.yml")
+        self.env["COMPOSE_FILE"] = f"{files}:{subnets.write(self.volumes.parent / f'{self.volumes.name}-networks.yml')}"
 
     def script(self, *arguments: str, check: bool = True) -> Result:
         """`./sidemirror …` on this project."""
@@ -124,4 +127,10 @@ class Stack:
     def destroy(self) -> None:
         """Takes the containers, the networks and the data away."""
         self.compose("--profile", "*", "down", "--volumes", "--remove-orphans", "--timeout", "5", check=False)
+        # `down` leaves the networks that the configuration of just now does not use.
+        ours = run(
+            ["docker", "network", "ls", "--quiet", "--filter", f"label=com.docker.compose.project={self.project}"]
+        )
+        if left := ours.stdout.split():
+            run(["docker", "network", "rm", *left], check=False)
         self.as_root("find", "/volumes", "-mindepth", "1", "-delete")

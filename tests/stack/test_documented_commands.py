@@ -25,7 +25,9 @@ class Checkout:
         self.folder = folder
         self.stack = stack
         self.env = {
-            name: value for name, value in stack.env.items() if name not in ("COMPOSE_ENV_FILES", "SIDEMIRROR_VOLUMES")
+            name: value
+            for name, value in stack.env.items()
+            if name not in ("COMPOSE_ENV_FILES", "COMPOSE_FILE", "SIDEMIRROR_VOLUMES")
         }
         # Images of its own: another checkout's builds would give the running stack's containers new ones.
         self.env["SIDEMIRROR_TAG"] = f"{TAG}-documented"
@@ -50,7 +52,7 @@ def checkout(new_stack: NewStack, tmp_path_factory: pytest.TempPathFactory) -> I
     yield Checkout(folder, stack)
     run(
         ["docker", "compose", "--profile", "*", "down", "--volumes", "--timeout", "5"],
-        {**stack.env, "PWD": str(folder)},
+        {**stack.env, "COMPOSE_FILE": "docker-compose.yml", "PWD": str(folder)},
         check=False,
     )
 
