@@ -11,7 +11,7 @@ from pathlib import Path
 
 from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_fixed
 
-from mirror.errors import SourceCorrupt, SourceMissing, SourceUnreadable
+from mirror.errors import SourceCorrupt, SourceMissing, SourceUnreadable, SourceUnsupported
 
 HALF_WRITTEN_SECONDS = 3.0
 
@@ -61,6 +61,7 @@ def _read(folder: Path, file: str) -> Document:
     path = folder / file
     try:
         with path.open("rb") as opened:
+            _require_inside(opened.fileno(), folder, file)
             content = opened.read()
             stat = path.stat()
     except FileNotFoundError:
@@ -81,6 +82,13 @@ def _read(folder: Path, file: str) -> Document:
             "its last good version stays in the mirror; look at the file",
         ) from None
     return _document(file, content, stat, _why_not(repeated))
+
+
+def _require_inside(descriptor: int, folder: Path, file: str) -> None:
+    """Raises SourceUnsupported for what is not the bot's own: a link can be laid after the look at the folder, and what is
+    read here can be restored into the bot's folder."""
+    if not Path(f"/proc/self/fd/{descriptor}").resolve().is_relative_to(folder.resolve()):
+        raise SourceUnsupported(f"{file} is a link that leads out of the bot's folder", "put the file itself there")
 
 
 def _document(file: str, content: bytes, stat: os.stat_result, unqueryable: str | None) -> Document:

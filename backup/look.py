@@ -83,9 +83,10 @@ class Work:
 
 def look(work: Work, files: SourceFiles) -> None:
     """Fills the work with what changed, what is pending and what was refused. Raises StateError and TargetError."""
-    _refuse_unnameable(work, files.unnameable)
+    work.refusals += [Refusal(file, error) for file, error in files.refused]
     _look_at_databases(work, files.databases)
     _look_at_documents(work, files.documents)
+    _refuse_what_is_gone(work, files)
 
 
 def _look_at_databases(work: Work, files: tuple[str, ...]) -> None:
@@ -106,22 +107,29 @@ def _look_at_databases(work: Work, files: tuple[str, ...]) -> None:
             _look_at_database(work, file, known, seen, base)
         except (SourceError, TargetEdited) as error:
             work.refusals.append(Refusal(file, _naming(file, error)))
-    for known in work.state.databases if work.state else ():
-        if known.file in work.accepted and known.file not in files:
+
+
+def _refuse_what_is_gone(work: Work, files: SourceFiles) -> None:
+    """What was mirrored and is not there, unless a person has accepted that. What is refused was told already."""
+    if work.state is None:
+        return
+    refused = {file for file, _ in files.refused}
+    for known in work.state.databases:
+        if known.file in files.databases:
+            continue
+        if known.file in work.accepted:
             work.removed.append(known)
-        elif known.file not in files:
+        elif known.file not in refused:
             rows = sum(table.content.rows for table in known.tables)
             lost = f"{len(known.tables)} tables with {rows} rows"
             work.refusals.append(Refusal(known.file, guard.missing(known.file, lost)))
-
-
-def _refuse_unnameable(work: Work, files: tuple[str, ...]) -> None:
-    for file in files:
-        error = SourceUnsupported(
-            f"the name of {file} is not UTF-8, so Postgres cannot hold it",
-            "give the file another name; all others go on",
-        )
-        work.refusals.append(Refusal(file, error))
+    for document in work.state.documents:
+        if document.file in files.documents:
+            continue
+        if document.file in work.accepted:
+            work.documents.append(DocumentChange(document.file, document, None))
+        elif document.file not in refused:
+            work.refusals.append(Refusal(document.file, guard.missing(document.file, "the document")))
 
 
 def _naming(file: str, error: SidemirrorError) -> SidemirrorError:
@@ -214,7 +222,7 @@ def _schema_of(copy: snapshot.Snapshot) -> Schema:
 def _look_at_documents(work: Work, files: tuple[str, ...]) -> None:
     known_documents = {document.file: document for document in (work.state.documents if work.state else ())}
     for file in files:
-        known = known_documents.pop(file, None)
+        known = known_documents.get(file)
         if file in work.edited:
             work.refusals.append(Refusal(file, work.edited[file]))
             continue
@@ -229,11 +237,6 @@ def _look_at_documents(work: Work, files: tuple[str, ...]) -> None:
         work.read_documents[file] = (seen, document.sha256, document.mode)
         if known is None or (known.sha256, known.mode) != (document.sha256, document.mode):
             work.documents.append(DocumentChange(file, known, document))
-    for file, known in known_documents.items():
-        if file in work.accepted:
-            work.documents.append(DocumentChange(file, known, None))
-        else:
-            work.refusals.append(Refusal(file, guard.missing(file, "the document")))
 
 
 def _forget_unless_kept(work: Work, path: Path) -> None:

@@ -37,4 +37,4 @@ def see(settings: BackupSettings) -> Seen | None:
         return None
     seen = {("database", file): signature(settings.sqlite_dir / file) for file in files.databases}
     seen |= {("document", file): documents.signature(settings.json_dir / file) for file in files.documents}
-    return seen | {("unnameable", file): "" for file in files.unnameable}
+    return seen | {("refused", file): error.what for file, error in files.refused}

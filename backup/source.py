@@ -9,7 +9,7 @@ from pathlib import Path
 
 from pathspec import GitIgnoreSpec
 
-from mirror.errors import SourceMissing, SourceUnreadable
+from mirror.errors import SourceMissing, SourceUnreadable, SourceUnsupported
 
 MAGIC = b"SQLite format 3\0"  # https://www.sqlite.org/fileformat2.html#the_database_header
 DATABASE_SUFFIXES = frozenset({".db", ".db3", ".sqlite", ".sqlite3", ".s3db", ".sl3"})
@@ -23,12 +23,12 @@ OUR_FOLDERS = frozenset({"replaced", ".sidemirror"})
 class SourceFiles:
     """Paths below the two folders, sorted; as the catalog names them.
 
-    `unnameable`: those whose names are not UTF-8, in a form that can be shown.
+    `refused`: files that look like the bot's data and cannot be mirrored where or as they are, by a name that can be shown.
     """
 
     databases: tuple[str, ...]
     documents: tuple[str, ...]
-    unnameable: tuple[str, ...] = ()
+    refused: tuple[tuple[str, SourceUnsupported], ...] = ()
 
 
 def find(sqlite_dir: Path, json_dir: Path, json_glob: GitIgnoreSpec) -> SourceFiles:
@@ -36,21 +36,74 @@ def find(sqlite_dir: Path, json_dir: Path, json_glob: GitIgnoreSpec) -> SourceFi
 
     Raises SourceMissing or SourceUnreadable for a folder that cannot be looked into.
     """
-    databases = [name for name, path in _files(sqlite_dir, "SQLITE_DIR") if is_database(path)]
-    documents = [name for name, path in _files(json_dir, "JSON_DIR") if json_glob.match_file(name)]
-    return SourceFiles(
-        tuple(name for name in databases if _utf8(name)),
-        tuple(name for name in documents if _utf8(name)),
-        tuple(os.fsencode(name).decode(errors="backslashreplace") for name in databases + documents if not _utf8(name)),
-    )
+    databases: list[str] = []
+    documents: list[str] = []
+    refused: list[tuple[str, SourceUnsupported]] = []
+
+    def sort(name: str, error: SourceUnsupported | None, into: list[str]) -> None:
+        if error is None:
+            into.append(name)
+        else:
+            refused.append((os.fsencode(name).decode(errors="backslashreplace"), error))
+
+    for name, path in _files(sqlite_dir, "SQLITE_DIR"):
+        if path.is_symlink() and path.is_dir():
+            refused.append((name, _link(name, "a link to a folder")))
+        elif is_database(path):
+            sort(name, _why_no_database(name, path), databases)
+        elif json_glob.match_file(name):
+            refused.append((name, _misplaced(name, "a JSON file among the databases", "json")))
+    for name, path in _files(json_dir, "JSON_DIR"):
+        if path.is_symlink() and path.is_dir():
+            refused.append((name, _link(name, "a link to a folder")))
+        elif json_glob.match_file(name):
+            sort(name, _why_no_document(name, path, json_dir), documents)
+        elif is_database(path):
+            refused.append((name, _misplaced(name, "a database among the JSON files", "sqlite")))
+    return SourceFiles(tuple(databases), tuple(documents), tuple(refused))
 
 
-def _utf8(name: str) -> bool:
+def _why_no_database(name: str, path: Path) -> SourceUnsupported | None:
+    if path.is_symlink():
+        # SQLite keeps the log beside the file that the link leads to, where a look at the link sees no commit.
+        return _link(name, "a link")
+    return _name(name)
+
+
+def _why_no_document(name: str, path: Path, json_dir: Path) -> SourceUnsupported | None:
+    if not inside(path, json_dir) or not path.exists():
+        return _link(name, "a link that leads out of the bot's folder or nowhere")
+    return _name(name)
+
+
+def _name(name: str) -> SourceUnsupported | None:
     try:
         name.encode()
     except UnicodeEncodeError:
-        return False
-    return True
+        shown = os.fsencode(name).decode(errors="backslashreplace")
+        return SourceUnsupported(
+            f"the name of {shown} is not UTF-8, so Postgres cannot hold it",
+            "give the file another name; all others go on",
+        )
+    return None
+
+
+def _link(name: str, what: str) -> SourceUnsupported:
+    return SourceUnsupported(
+        f"{name} is {what}, so it is not mirrored",
+        "put there what it leads to (a link of the host leads nowhere inside a container); all others go on",
+    )
+
+
+def _misplaced(name: str, what: str, folder: str) -> SourceUnsupported:
+    return SourceUnsupported(
+        f"{name} is {what}, so it is not mirrored", f"stop the bot and move it into volumes/{folder}; all others go on"
+    )
+
+
+def inside(path: Path, folder: Path) -> bool:
+    """Whether the file is below the folder, wherever links lead."""
+    return path.resolve().is_relative_to(folder.resolve())
 
 
 def is_database(path: Path) -> bool:
@@ -81,7 +134,8 @@ def _files(folder: Path, variable: str) -> Iterator[tuple[str, Path]]:
 
     for parent, folders, names in os.walk(folder, onerror=unreadable):
         folders[:] = sorted(name for name in folders if name not in OUR_FOLDERS and not name.startswith("."))
-        for name in sorted(names):
+        links = [name for name in folders if Path(parent, name).is_symlink()]
+        for name in sorted([*names, *links]):
             path = Path(parent, name)
-            if not name.startswith(".") and path.is_file():
+            if not name.startswith(".") and (path.is_file() or path.is_symlink()):
                 yield path.relative_to(folder).as_posix(), path
