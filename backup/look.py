@@ -185,9 +185,18 @@ def _guard(work: Work, file: str, tables: tuple[TableChange, ...]) -> None:
             raise
         then = read_state(work.connection, note.source or work.settings.source_name, note.run)
         point = then.database(file) if then else None
-        guard.check(file, tables, shrink, {t.mirror.name: t.content.rows for t in point.tables} if point else None)
+        guard.check(file, tables, shrink, _rows_then(known, point, note.tables) if point else None)
         whose = f" of {note.source}" if note.source else ""
         log.info("%s was restored to run %d%s, so it may have less than its mirror", file, note.run, whose)
+
+
+def _rows_then(known: CatalogDatabase, point: CatalogDatabase, tables: tuple[str, ...] | None) -> dict[str, int]:
+    """Each table's rows at the restore point; of one that was not taken back, those that the mirror has."""
+    then = {table.mirror.name: table.content.rows for table in point.tables}
+    if tables is None:
+        return then
+    now = {table.mirror.name: table.content.rows for table in known.tables}
+    return now | {name: rows for name, rows in then.items() if name in tables}
 
 
 def _restored(work: Work, known: CatalogDatabase) -> bool:

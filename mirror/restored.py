@@ -7,6 +7,7 @@ for as long as the mirror of the database is what it was at the time of the rest
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from uuid import UUID
@@ -19,17 +20,28 @@ NOTE = "restored.json"
 class Restored:
     """`run` is the restore point, `token` that of the run which had changed the database's mirror last.
 
-    `source`: another one that the restore point is of; None for the source itself.
+    `source`: another one that the restore point is of; None for the source itself. `tables`: only these were taken back;
+    None for all.
     """
 
     run: int
     token: str
     source: str | None = None
+    tables: tuple[str, ...] | None = None
 
 
-def note(sqlite_dir: Path, run: int, databases: dict[str, UUID], source: str | None = None) -> None:
-    """Notes the databases (by file, with their tokens) beside those of earlier restores. Raises OSError."""
-    known = read(sqlite_dir) | {file: Restored(run, str(token), source) for file, token in databases.items()}
+def note(
+    sqlite_dir: Path,
+    run: int,
+    databases: dict[str, UUID],
+    tables: Mapping[str, tuple[str, ...]],
+    source: str | None = None,
+) -> None:
+    """Notes the databases (by file, with their tokens) beside those of earlier restores; of those in `tables` only these
+    tables. Raises OSError."""
+    known = read(sqlite_dir) | {
+        file: Restored(run, str(token), source, tables.get(file)) for file, token in databases.items()
+    }
     path = sqlite_dir / FOLDER / NOTE
     path.parent.mkdir(parents=True, exist_ok=True)
     unfinished = path.with_suffix(".new")
@@ -42,7 +54,12 @@ def read(sqlite_dir: Path) -> dict[str, Restored]:
     try:
         content = json.loads((sqlite_dir / FOLDER / NOTE).read_text(encoding="utf-8"))
         return {
-            file: Restored(int(each["run"]), str(each["token"]), each.get("source")) for file, each in content.items()
+            file: Restored(int(each["run"]), str(each["token"]), each.get("source"), _tables(each.get("tables")))
+            for file, each in content.items()
         }
     except (OSError, ValueError, TypeError, KeyError, AttributeError):
         return {}
+
+
+def _tables(noted: list[str] | None) -> tuple[str, ...] | None:
+    return None if noted is None else tuple(noted)

@@ -152,13 +152,14 @@ def _stage_tables(connection: Connection, settings: Settings, found: Plan, name:
 
 def _note(connection: Connection, settings: Settings, found: Plan) -> None:
     """Tells the sidecar that what it will find is meant, whosesoever data it is."""
+    tables = {step.database.file: step.names for step in found.tables}
     if found.source == settings.source_name:
-        restored.note(settings.sqlite_dir, found.run, found.tokens)
+        restored.note(settings.sqlite_dir, found.run, found.tokens, tables)
         return
     own = catalog.read_state(connection, settings.source_name)
     tokens = {database.file: database.token for database in (own.databases if own else ())}
     known = {file: tokens[file] for file in found.tokens if file in tokens}
-    restored.note(settings.sqlite_dir, found.run, known, found.source)
+    restored.note(settings.sqlite_dir, found.run, known, tables, found.source)
 
 
 def _moves(settings: RestoreSettings, found: Plan, name: str) -> tuple[swap.Move, ...]:

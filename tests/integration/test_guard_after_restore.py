@@ -53,6 +53,25 @@ def test_the_restore_lets_one_run_through_and_no_later_one(grown: Source) -> Non
     assert backup(grown, "once").returncode == 6
 
 
+def test_a_restore_of_one_table_lets_that_one_through(grown: Source) -> None:
+    restored(grown, "--run", "1", "--only", "bot.db.t", "--yes")
+    grown.write("INSERT INTO later VALUES ('the bot goes on')")
+    result = backup(grown, "once")
+    assert result.returncode == 0, result.stdout
+    assert "bot.db was restored to run 1, so it may have less than its mirror" in result.stdout
+
+
+@pytest.mark.parametrize("loss", ["DELETE FROM later WHERE rowid > 50", "DROP TABLE later"])
+def test_a_restore_of_one_table_lets_no_other_through(grown: Source, loss: str) -> None:
+    restored(grown, "--run", "1", "--only", "bot.db.t", "--yes")
+    grown.write(loss)
+    held = backup(grown, "once")
+    assert held.returncode == 6
+    assert "table later" in held.stdout
+    assert "table t " not in held.stdout
+    assert grown.read_state().last_run == 2
+
+
 @pytest.mark.parametrize("note", ["", "[]", "{}", '{"bot.db": 5}', '{"bot.db": {"run": 1, "token": "another"}}'])
 def test_without_a_note_that_fits_the_run_is_held_and_told(grown: Source, note: str) -> None:
     restored(grown, "--run", "1", "--yes")
