@@ -88,7 +88,9 @@ def _require_inside(descriptor: int, folder: Path, file: str) -> None:
     """Raises SourceUnsupported for what is not the bot's own: a link can be laid after the look at the folder, and what is
     read here can be restored into the bot's folder."""
     if not Path(f"/proc/self/fd/{descriptor}").resolve().is_relative_to(folder.resolve()):
-        raise SourceUnsupported(f"{file} is a link that leads out of the bot's folder", "put the file itself there")
+        raise SourceUnsupported(
+            f"{file} is a link that leads out of the bot's folder, so it is not read", "put the file itself there"
+        )
 
 
 def _document(file: str, content: bytes, stat: os.stat_result, unqueryable: str | None) -> Document:

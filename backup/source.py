@@ -48,31 +48,31 @@ def find(sqlite_dir: Path, json_dir: Path, json_glob: GitIgnoreSpec) -> SourceFi
 
     for name, path in _files(sqlite_dir, "SQLITE_DIR"):
         if path.is_symlink() and path.is_dir():
-            refused.append((name, _link(name, "a link to a folder")))
+            refused.append((name, _link(name)))
         elif is_database(path):
             sort(name, _why_no_database(name, path), databases)
         elif json_glob.match_file(name):
-            refused.append((name, _misplaced(name, "a JSON file among the databases", "json")))
+            refused.append((name, _document_among_databases(name)))
     for name, path in _files(json_dir, "JSON_DIR"):
         if path.is_symlink() and path.is_dir():
-            refused.append((name, _link(name, "a link to a folder")))
+            refused.append((name, _link(name)))
         elif json_glob.match_file(name):
             sort(name, _why_no_document(name, path, json_dir), documents)
         elif is_database(path):
-            refused.append((name, _misplaced(name, "a database among the JSON files", "sqlite")))
+            refused.append((name, _database_among_documents(name)))
     return SourceFiles(tuple(databases), tuple(documents), tuple(refused))
 
 
 def _why_no_database(name: str, path: Path) -> SourceUnsupported | None:
     if path.is_symlink():
         # SQLite keeps the log beside the file that the link leads to, where a look at the link sees no commit.
-        return _link(name, "a link")
+        return _link(name)
     return _name(name)
 
 
 def _why_no_document(name: str, path: Path, json_dir: Path) -> SourceUnsupported | None:
     if not inside(path, json_dir) or not path.exists():
-        return _link(name, "a link that leads out of the bot's folder or nowhere")
+        return _link(name)
     return _name(name)
 
 
@@ -88,16 +88,24 @@ def _name(name: str) -> SourceUnsupported | None:
     return None
 
 
-def _link(name: str, what: str) -> SourceUnsupported:
+def _link(name: str) -> SourceUnsupported:
     return SourceUnsupported(
-        f"{name} is {what}, so it is not mirrored",
+        f"{name} is a link that is not followed, so it is not mirrored",
         "put there what it leads to (a link of the host leads nowhere inside a container); all others go on",
     )
 
 
-def _misplaced(name: str, what: str, folder: str) -> SourceUnsupported:
+def _database_among_documents(name: str) -> SourceUnsupported:
     return SourceUnsupported(
-        f"{name} is {what}, so it is not mirrored", f"stop the bot and move it into volumes/{folder}; all others go on"
+        f"{name} is a database among the JSON files, so it is not mirrored",
+        "stop the bot and move it into volumes/sqlite; all others go on",
+    )
+
+
+def _document_among_databases(name: str) -> SourceUnsupported:
+    return SourceUnsupported(
+        f"{name} is a JSON file among the databases, so it is not mirrored",
+        "stop the bot and move it into volumes/json; all others go on",
     )
 
 

@@ -19,12 +19,12 @@ def link_to_a_secret(source: Source) -> str:
     outside = source.folder / "password"
     outside.write_text(SECRET)
     (source.json / "data.json").symlink_to(outside)
-    return "data.json is a link that leads out"
+    return "data.json is a link"
 
 
 def link_of_the_host(source: Source) -> str:
     (source.json / "data.json").symlink_to("/srv/my-bot/data.json")
-    return "data.json is a link that leads out of the bot's folder or nowhere"
+    return "data.json is a link"
 
 
 def linked_database(source: Source) -> str:
@@ -42,12 +42,12 @@ def linked_folder(source: Source) -> str:
     outside.mkdir()
     (outside / "data.json").write_text("{}")
     (source.json / "more").symlink_to(outside)
-    return "more is a link to a folder"
+    return "more is a link"
 
 
 def linked_folder_of_databases(source: Source) -> str:
     (source.sqlite / "more").symlink_to(source.json)
-    return "more is a link to a folder"
+    return "more is a link"
 
 
 def database_among_documents(source: Source) -> str:
