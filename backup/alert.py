@@ -121,7 +121,7 @@ def _what(wrong: Wrong) -> str:
 
 
 def _as_of(equal_at: str | None) -> str:
-    return f"Everything up to {equal_at} is in the target." if equal_at else "Nothing was mirrored yet."
+    return f"Everything up to {equal_at} is mirrored." if equal_at else "Nothing was mirrored yet."
 
 
 def _word(wrong: Wrong) -> str:

@@ -16,10 +16,11 @@ State = Literal["safe", "empty", "late", "wrong", "stopped"]
 
 @dataclass(frozen=True)
 class Answer:
-    """`state` says which case it is; `sentence` says it to a person."""
+    """`state` says which case it is; `sentence` says it to a person, `hint` what to do where no trouble does."""
 
     state: State
     sentence: str
+    hint: str = ""
 
     @property
     def safe(self) -> bool:
@@ -31,12 +32,17 @@ def limit_seconds(backup_every: timedelta) -> float:
     return backup_every.total_seconds() + GRACE_SECONDS
 
 
-def answer(known: Outcome, age: float | None, limit: float, target_error: str | None = None) -> Answer:
+def place(host: str) -> str:
+    """The target in one word, by its host."""
+    return "Supabase" if host.endswith((".supabase.com", ".supabase.co")) else "Postgres"
+
+
+def answer(known: Outcome, age: float | None, limit: float, host: str = "", target_error: str | None = None) -> Answer:
     """The answer. `age`: seconds since source and target were equal; `limit`: how many are still well.
 
     `target_error` is what was found when the target was asked just now; None when it was not asked, or is well.
     """
-    as_of = "nothing was mirrored yet" if age is None else f"everything up to {known.equal_at} is in the target"
+    as_of = "nothing was mirrored yet" if age is None else f"everything up to {known.equal_at} is in {place(host)}"
     if known.stopped:
         return Answer(
             "stopped", f"NOT SAFE: {as_of}; nothing is tried any more until a person has changed something (below)."
@@ -48,9 +54,14 @@ def answer(known: Outcome, age: float | None, limit: float, target_error: str | 
             "wrong", "NOT SAFE: the target does not have now what was mirrored, or cannot be reached (below)."
         )
     if age is None or known.run is None:  # looked at, perhaps, and there was nothing: that is no safety
-        return Answer("empty", "Not yet: nothing was mirrored yet.")
+        return Answer(
+            "empty",
+            "Not yet: nothing was mirrored yet.",
+            "let the bot write something; what the sidecar finds: ./sidemirror check",
+        )
     if age > limit:
-        return Answer("late", f"NOT SAFE: {as_of}; the last good run is too long ago.")
+        hint = "see what it does: ./sidemirror logs backup; or have a run now: ./sidemirror backup"
+        return Answer("late", f"NOT SAFE: {as_of}; the last good run is too long ago.", hint)
     return Answer("safe", f"Safe: {as_of} ({ago(age)} ago){_last_drill(known)}.")
 
 
@@ -58,7 +69,12 @@ def _last_drill(known: Outcome) -> str:
     if known.drill is None or not known.drill.ok:
         return ""
     age = (datetime.now(UTC) - datetime.fromisoformat(known.drill.at)).total_seconds()
-    return f"; the last drill, {ago(age)} ago, took {known.drill.seconds:.{1 if known.drill.seconds >= 1 else 2}f} s"
+    return f"; the last drill, {ago(age)} ago, took {took(known.drill.seconds)}"
+
+
+def took(seconds: float) -> str:
+    """How long something was: 0.03 s, 4.1 s."""
+    return f"{seconds:.{1 if seconds >= 1 else 2}f} s"
 
 
 def ago(seconds: float) -> str:

@@ -173,7 +173,8 @@ def _alerts(settings: BackupSettings) -> str:
 
 def _itself(settings: BackupSettings) -> str:
     known = outcome.read(settings.state_dir)
-    told = answer(known, known.seconds_since_equal(datetime.now(UTC)), limit_seconds(settings.backup_every)).sentence
+    age, limit = known.seconds_since_equal(datetime.now(UTC)), limit_seconds(settings.backup_every)
+    told = answer(known, age, limit, settings.supabase_db_host).sentence
     kinds = ", ".join(f"{trouble.kind} of {trouble.subject} since {trouble.since}" for trouble in known.troubles)
     return f"{told} Next run {known.next_at or '-'}. {kinds}".strip()
 

@@ -8,6 +8,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 from backup import events, outcome
+from backup.answer import took
 from backup.config import BackupSettings
 from backup.drill import Drill, drill, last
 from backup.outcome import DrillTold, Outcome
@@ -75,7 +76,7 @@ def could_not(settings: BackupSettings, error: SidemirrorError) -> None:
 def told(done: Drill) -> str:
     return (
         f"Drill: run {done.run} was restored and is what was mirrored: {done.rows} rows, {done.bytes} bytes downloaded, "
-        f"{done.seconds:.1f} s"
+        f"{took(done.seconds)}"
     )
 
 

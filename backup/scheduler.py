@@ -21,6 +21,7 @@ from backup.remember import remember
 from backup.run import Report, run
 from backup.session import Session
 from backup.tell import Teller
+from backup.view.figures import Figures
 from mirror.errors import (
     ConfigError,
     DrillStopped,
@@ -55,6 +56,7 @@ class Scheduler:
         self.heartbeat = Heartbeat(lambda: self.settings.heartbeat_url.get_secret_value())
         self.session = Session()
         self.teller = Teller()
+        self.figures = Figures()
         self.wake = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
         self.changes: OnChange | None = None
 
@@ -70,6 +72,7 @@ class Scheduler:
                 break
             self.session.connection.close_if_idle()
             self.teller.catch_up(self.settings.target_size_limit)
+            self.figures.catch_up(self.settings, self.session)
             if self.given_up is None:
                 self._look_at_the_clock()
                 self._do_what_is_due()

@@ -38,6 +38,7 @@ class Status:
     target: str
     safe: bool
     sentence: str
+    hint: str  # what to do where no trouble says it
     seconds_since_equal: float | None
     outcome: Outcome
     files: tuple[FileStatus, ...]
@@ -67,12 +68,13 @@ def status(settings: BackupSettings) -> Status:
             f"the target has {found}, and run {known.run} was mirrored: somebody took data away there\n"
             "  Try: ./sidemirror backup"
         )
-    found_answer = answer.answer(known, age, limit_seconds(settings), error)
+    found_answer = answer.answer(known, age, limit_seconds(settings), settings.supabase_db_host, error)
     return Status(
         source=settings.source_name,
         target=f"{settings.supabase_db_host}:{settings.supabase_db_port}",
         safe=found_answer.safe,
         sentence=found_answer.sentence,
+        hint=found_answer.hint,
         seconds_since_equal=age,
         outcome=known,
         files=_files(settings, state, counts),

@@ -6,6 +6,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from backup.answer import took
 from backup.status import FileStatus, Status
 
 MOST_FILES = 20
@@ -14,6 +15,8 @@ MOST_FILES = 20
 def show(status: Status, console: Console) -> None:
     """Prints the answer first, then what is wrong, then every file."""
     console.print(f"[bold {'green' if status.safe else 'red'}]{escape(status.sentence)}[/]")
+    if status.hint:
+        console.print(f"  Try: {escape(status.hint)}")
     for trouble in status.outcome.troubles:
         subject = "" if trouble.subject == "run" else f"{trouble.subject}: "
         console.print(f"\n{escape(subject + trouble.what)} (since {trouble.since})")
@@ -46,7 +49,7 @@ def _drill(status: Status) -> str:
     if done is None:
         return f"No drill yet, {following}"
     result = "good" if done.ok else "FAILED"
-    cost = f"{done.rows} rows in {done.seconds:.1f} s, {done.bytes / 1e6:.1f} MB downloaded"
+    cost = f"{done.rows} rows in {took(done.seconds)}, {done.bytes / 1e6:.1f} MB downloaded"
     return f"Last drill {done.at} of run {done.run}: {result}, {cost}, {following}"
 
 

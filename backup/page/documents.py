@@ -1,18 +1,22 @@
-"""Documents, their versions, and the difference between two of them, line by line."""
+"""Documents, their versions, and what differs between two of them.
+
+`python -m backup.page.documents STATE_DIR DOCUMENT FROM TO` prints what `compared` gives.
+"""
 
 from __future__ import annotations
 
 import json
 import sqlite3
+import sys
 import zlib
-from collections.abc import Iterator
-from dataclasses import dataclass
-from difflib import SequenceMatcher
-from itertools import groupby
+from dataclasses import astuple, dataclass, replace
+from pathlib import Path
 
-# Comparing takes time by the product of the lines; more is shown as taken out and put in as a whole.
-MOST_LINES = 1500
-CONTEXT_LINES = 3
+from backup.page import facts
+from backup.page.difference import Line, difference
+
+MOST_SHOWN = 800
+LONGEST_LINE = 2000
 
 
 @dataclass(frozen=True)
@@ -38,13 +42,11 @@ class Version:
 
 
 @dataclass(frozen=True)
-class Line:
-    """One line of a difference. `mark`: + put in, - taken out, blank for the same, … for lines left out."""
+class Compared:
+    """`lines`: the first of the difference. `more`: how many are left out. `lines` None: one of the two is not kept."""
 
-    mark: str
-    before: int | None
-    after: int | None
-    text: str
+    lines: tuple[Line, ...] | None
+    more: int = 0
 
 
 def documents(view: sqlite3.Connection) -> tuple[DocumentFacts, ...]:
@@ -77,55 +79,28 @@ def text(view: sqlite3.Connection, document: int, run: int) -> str | None:
         return content
 
 
-def difference(before: str, after: str) -> tuple[Line, ...]:
-    """The lines that differ, each with a few around it."""
-    old, new = before.splitlines(), after.splitlines()
-    return tuple(_folded(list(_lines(old, new))))
+def compared(state_dir: Path, document: int, before: int | None, after: int) -> Compared:
+    """From version `before` (None: from nothing) to version `after`."""
+    with facts.opened(state_dir) as view:
+        texts = [None if run is None or view is None else text(view, document, run) for run in (before, after)]
+    if texts[1] is None or (texts[0] is None and before is not None):
+        return Compared(None)
+    lines = difference(texts[0] or "", texts[1])
+    return Compared(tuple(map(_cut, lines[:MOST_SHOWN])), max(0, len(lines) - MOST_SHOWN))
 
 
-def _lines(old: list[str], new: list[str]) -> Iterator[Line]:
-    head = _same_at_the_head(old, new)
-    tail = _same_at_the_head(old[head:][::-1], new[head:][::-1])
-    a, b = old[head : len(old) - tail], new[head : len(new) - tail]
-    for n in range(head):
-        yield Line(" ", n + 1, n + 1, old[n])
-    if max(len(a), len(b)) > MOST_LINES:
-        blocks = [("replace", 0, len(a), 0, len(b))]
-    else:
-        blocks = [tuple(code) for code in SequenceMatcher(None, a, b, autojunk=False).get_opcodes()]  # type: ignore[misc]
-    for kind, a_from, a_to, b_from, b_to in blocks:
-        if kind == "equal":
-            for n in range(a_to - a_from):
-                yield Line(" ", head + a_from + n + 1, head + b_from + n + 1, a[a_from + n])
-            continue
-        for n in range(a_from, a_to):
-            yield Line("-", head + n + 1, None, a[n])
-        for n in range(b_from, b_to):
-            yield Line("+", None, head + n + 1, b[n])
-    for n in range(tail):
-        yield Line(" ", len(old) - tail + n + 1, len(new) - tail + n + 1, old[len(old) - tail + n])
+def _cut(line: Line) -> Line:
+    left_out = len(line.text) - LONGEST_LINE
+    if left_out <= 0:
+        return line
+    return replace(line, text=f"{line.text[:LONGEST_LINE]} … and {left_out} characters more")
 
 
-def _same_at_the_head(old: list[str], new: list[str]) -> int:
-    count = 0
-    for one, other in zip(old, new, strict=False):
-        if one != other:
-            break
-        count += 1
-    return count
+def _main(state_dir: str, document: str, before: str, after: str) -> None:
+    found = compared(Path(state_dir), int(document), int(before) if before else None, int(after))
+    lines = None if found.lines is None else [astuple(line) for line in found.lines]
+    json.dump((lines, found.more), sys.stdout)
 
 
-def _folded(lines: list[Line]) -> Iterator[Line]:
-    """Without what is far from any difference; nothing at all where nothing differs."""
-    near: set[int] = set()
-    for place, line in enumerate(lines):
-        if line.mark != " ":
-            near.update(range(place - CONTEXT_LINES, place + CONTEXT_LINES + 1))
-    if not near:
-        return
-    for shown, some in groupby(enumerate(lines), key=lambda pair: pair[0] in near):
-        group = [line for _, line in some]
-        if shown:
-            yield from group
-        else:
-            yield Line("…", None, None, f"{len(group)} more that are the same")
+if __name__ == "__main__":
+    _main(*sys.argv[1:])

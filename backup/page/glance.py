@@ -21,6 +21,9 @@ LOST_SECONDS = 6 * EVERY_SECONDS
 LIMIT_SECONDS = 22_200.0
 
 
+_LOST_HINT = "see why: ./sidemirror logs backup; then ./sidemirror start backup"
+
+
 @dataclass(frozen=True)
 class Glance:
     """`state` is the colour, `sentence` the answer; `age` is the one figure for freshness, in seconds."""
@@ -31,6 +34,7 @@ class Glance:
     limit: float
     heard: float | None
     known: Outcome
+    hint: str = ""
 
     @property
     def safe(self) -> bool:
@@ -49,10 +53,10 @@ def look(state_dir: Path, facts: dict[str, Any], now: datetime | None = None) ->
     limit = float(facts.get("limit_seconds", LIMIT_SECONDS))
     beat = last_beat(state_dir)
     heard = None if beat is None else max(0.0, now.timestamp() - beat)
-    found = answer(known, age, limit)
+    found = answer(known, age, limit, str(facts.get("host", "")))
     if heard is None or heard > LOST_SECONDS:
-        return Glance("lost", _lost(heard, known), age, limit, heard, known)
-    return Glance(found.state, found.sentence, age, limit, heard, known)
+        return Glance("lost", _lost(heard, known), age, limit, heard, known, _LOST_HINT)
+    return Glance(found.state, found.sentence, age, limit, heard, known, found.hint)
 
 
 def version(state_dir: Path) -> str:

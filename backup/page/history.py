@@ -8,7 +8,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from backup import events
+from backup import answer, events
 from backup.page.series import columns
 
 SPANS = {"day": 86400.0, "week": 7 * 86400.0, "month": 30 * 86400.0, "all": None}
@@ -134,7 +134,9 @@ def happenings(view: sqlite3.Connection | None, state_dir: Path, newest: int = 1
         for at, run, ok, took, what in view.execute(
             "SELECT at, run, ok, seconds, what FROM drills WHERE at < ? ORDER BY at DESC LIMIT ?", (oldest, newest)
         ):
-            told = f"restore point {run} restored and compared in {took:.1f} s" if ok else f"a drill failed: {what}"
+            told = (
+                f"restore point {run} restored and compared in {answer.took(took)}" if ok else f"a drill failed: {what}"
+            )
             found.append(Happening(at, "drill", bool(ok), told))
     return tuple(sorted(found, key=lambda one: -one.at)[:newest])
 

@@ -9,6 +9,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoes
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
+from backup.answer import place
 from backup.page import facts, words
 from backup.page.assets import Assets
 from backup.page.glance import look, version
@@ -59,6 +60,6 @@ def where(told: dict[str, Any]) -> str:
     host = str(told.get("host", ""))
     if not host:
         return "no target yet"
-    if host.endswith((".supabase.com", ".supabase.co")):
-        return "Supabase"
-    return "the local stand-in for Supabase" if host == "postgres" else host
+    return (
+        "the local stand-in for Supabase" if host == "postgres" else "Supabase" if place(host) == "Supabase" else host
+    )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
@@ -14,12 +13,12 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from backup.page import documents, facts, history, series
+from backup.page.comparer import Comparer
 from backup.page.show import Show
 
 # A page of a source with thousands of tables is of no use to anybody; the largest are shown, and the page says so.
 MOST_TABLES = 300
 EVENTS_ON_HOME = 8
-MOST_LINES = 800
 
 
 def routes(show: Show) -> list[Route]:
@@ -42,6 +41,7 @@ class Views:
     def __init__(self, show: Show) -> None:
         self.show = show
         self.state_dir = show.state_dir
+        self.comparer = Comparer(show.state_dir)
 
     async def home(self, request: Request) -> Response:
         now = time.time()
@@ -146,10 +146,8 @@ class Views:
             after = _number(request.query_params.get("to")) or (versions[0].run if versions else 0)
             older = [version.run for version in versions if version.run < after]
             before = _number(request.query_params.get("from")) or (older[0] if older else None)
-            texts = [None if run is None else documents.text(view, number, run) for run in (before, after)]
-        lines = None
-        if texts[1] is not None and (texts[0] is not None or before is None):
-            lines = await asyncio.to_thread(documents.difference, texts[0] or "", texts[1])
+        size = sum(version.bytes or 0 for version in versions if version.run in (before, after))
+        difference = await self.comparer.compare(number, before, after, size)
         return self.show.page(
             "document.html",
             request,
@@ -157,8 +155,8 @@ class Views:
             versions=versions,
             before=before,
             to=after,
-            lines=lines and lines[:MOST_LINES],
-            more=max(0, len(lines or ()) - MOST_LINES),
+            lines=difference.lines,
+            more=difference.more,
         )
 
     async def charts(self, _request: Request) -> Response:

@@ -49,6 +49,16 @@ def moment(at: float | str | None) -> Markup:
     )
 
 
+def name(text: str) -> Markup:
+    """A name that may be broken where its words meet, instead of anywhere."""
+    return Markup(re.sub(r"([_./-])(?=\w)", r"\1<wbr>", str(escape(text))))  # noqa: S704 - escaped just here
+
+
+def minute(at: float | None) -> str:
+    """`, 2026-11-22 01:45 UTC`, where no element can stand; nothing for None."""
+    return "" if at is None else datetime.fromtimestamp(at, UTC).strftime(", %Y-%m-%d %H:%M UTC")
+
+
 def since(at: float | None) -> Markup:
     """`5 min ago`, which goes on counting in the browser."""
     if at is None:
@@ -84,5 +94,7 @@ FILTERS = {
     "number": number,
     "seconds": seconds,
     "moment": moment,
+    "minute": minute,
+    "name": name,
     "since": since,
 }

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sqlite3
 from bisect import bisect_left
+from dataclasses import dataclass
 from pathlib import Path
 
 from psycopg2 import errors, sql
@@ -25,25 +26,58 @@ TABLES_AT_ONCE = 100
 MEASURED_BYTES = 2_000_000_000
 
 
-def refresh(view: sqlite3.Connection, connection: Connection, state: State, shadows: Shadows) -> None:
-    """Brings all of it up to date. Raises sqlite3.Error and psycopg2.Error."""
-    view.execute("UPDATE tables SET bytes = NULL, exact = NULL, examples = NULL WHERE gone")
+@dataclass(frozen=True)
+class Measured:
+    database: CatalogDatabase
+    table: CatalogTable
+
+
+def refresh(
+    view: sqlite3.Connection, connection: Connection, state: State, shadows: Shadows, now: float, everything: bool
+) -> None:
+    """Brings it up to date as of `now`: all of it, or only the tables that changed since they were last measured.
+
+    Raises sqlite3.Error and psycopg2.Error.
+    """
+    view.execute("UPDATE tables SET bytes = NULL, exact = NULL, examples = NULL, measured_at = NULL WHERE gone")
+    tables = [
+        Measured(database, table)
+        for database in state.databases
+        for table in database.tables
+        if everything or _changed(view, database.file, table.mirror.name)
+    ]
     for database in state.databases:
-        _measure(view, database, shadows.path(database.file, database.token))
+        names = [one.table.mirror.name for one in tables if one.database is database]
+        _measure(view, database.file, names, shadows.path(database.file, database.token))
+    view.executemany(
+        "UPDATE tables SET measured_at = ? WHERE file = ? AND name = ?",
+        [(now, one.database.file, one.table.mirror.name) for one in tables],
+    )
     try:
         with reading(connection) as cursor:
             cursor.execute(f"SET LOCAL statement_timeout = '{COUNT_SECONDS}s'")
-            _count_exact(view, cursor, state)
-            _follow_thinning(view, cursor, state.source_id)
-            _read_drills(view, cursor, state.source_id)
+            if everything:
+                _follow_thinning(view, cursor, state.source_id)
+                _read_drills(view, cursor, state.source_id)
+                store.set_facts(view, refreshed_at=now)
+            _count_exact(view, cursor, tables)
     except errors.QueryCanceled:
         with connection.cursor() as cursor:
             cursor.execute("ROLLBACK")
 
 
-def _measure(view: sqlite3.Connection, database: CatalogDatabase, shadow: Path) -> None:
-    """Each table's bytes with its indexes (https://www.sqlite.org/dbstat.html), as the shadow has them."""
+def _changed(view: sqlite3.Connection, file: str, name: str) -> bool:
+    found = view.execute(
+        "SELECT changed_at > COALESCE(measured_at, 0) FROM tables WHERE file = ? AND name = ?", (file, name)
+    ).fetchone()
+    return found is not None and bool(found[0])
+
+
+def _measure(view: sqlite3.Connection, file: str, names: list[str], shadow: Path) -> None:
+    """These tables' bytes with their indexes (https://www.sqlite.org/dbstat.html), as the shadow has them."""
     try:
+        if not names:
+            return
         if shadow.stat().st_size > MEASURED_BYTES:
             return
         opened = sqlite3.connect(f"{shadow.as_uri()}?mode=ro&immutable=1", uri=True)
@@ -51,29 +85,31 @@ def _measure(view: sqlite3.Connection, database: CatalogDatabase, shadow: Path) 
         return
     try:
         found = opened.execute(
-            "SELECT s.tbl_name, sum(d.pgsize) FROM dbstat AS d JOIN sqlite_schema AS s ON s.name = d.name "
-            "WHERE d.aggregate = TRUE GROUP BY s.tbl_name"
+            # In this order only the trees that are asked for are read.
+            "SELECT s.tbl_name, sum(d.pgsize) FROM sqlite_schema AS s CROSS JOIN dbstat AS d "
+            "WHERE s.tbl_name IN (SELECT value FROM json_each(?)) AND d.name = s.name AND d.aggregate = TRUE "
+            "GROUP BY s.tbl_name",
+            (json.dumps(names),),
         ).fetchall()
     except sqlite3.Error:
         return
     finally:
         opened.close()
     view.executemany(
-        "UPDATE tables SET bytes = ? WHERE file = ? AND name = ?", [(size, database.file, name) for name, size in found]
+        "UPDATE tables SET bytes = ? WHERE file = ? AND name = ?", [(size, file, name) for name, size in found]
     )
 
 
-def _count_exact(view: sqlite3.Connection, cursor: Cursor, state: State) -> None:
-    tables = [(database, table) for database in state.databases for table in database.tables]
+def _count_exact(view: sqlite3.Connection, cursor: Cursor, tables: list[Measured]) -> None:
     for first in range(0, len(tables), TABLES_AT_ONCE):
         some = list(enumerate(tables))[first : first + TABLES_AT_ONCE]
-        queries = [_exact(number, database, table) for number, (database, table) in some]
+        queries = [_exact(number, one.database, one.table) for number, one in some]
         cursor.execute(sql.SQL(" UNION ALL ").join(queries))
         for number, count, examples in cursor.fetchall():
-            database, table = tables[number]
+            one = tables[number]
             view.execute(
                 "UPDATE tables SET exact = ?, examples = ? WHERE file = ? AND name = ?",
-                (count, json.dumps(examples or []), database.file, table.mirror.name),
+                (count, json.dumps(examples or []), one.database.file, one.table.mirror.name),
             )
 
 

@@ -19,9 +19,6 @@ from backup.view.refresh import refresh
 from backup.view.seen import Seen, seen, size
 from mirror.catalog import State, read_state
 
-# The slower figures are as old as this at the most while something changes, and as the last full run otherwise.
-REFRESH_SECONDS = 600
-
 # A database that is refused is counted anew this often.
 COUNT_AGAIN_SECONDS = 60
 
@@ -31,7 +28,7 @@ log = logging.getLogger(__name__)
 def remember(work: Work, counts: Counts, seconds: float) -> None:
     """Writes what the run showed. It never makes a run fail: what could not be written is written by the next one."""
     try:
-        with store.writing(work.settings.state_dir, _target(work.settings)) as view:
+        with store.writing(work.settings.state_dir, target_name(work.settings)) as view:
             now = time.time()
             found = seen(work)
             _restore_points(view, work, found, now)
@@ -45,7 +42,8 @@ def remember(work: Work, counts: Counts, seconds: float) -> None:
         log.warning("What the status page shows was not written (%s); the next run does it", type(error).__name__)
 
 
-def _target(settings: BackupSettings) -> str:
+def target_name(settings: BackupSettings) -> str:
+    """What the view is a view of."""
     host, port, name = settings.supabase_db_host, settings.supabase_db_port, settings.supabase_db_name
     return f"{host}:{port}/{name}/{settings.source_name}"
 
@@ -126,10 +124,7 @@ def _tables_here(view: sqlite3.Connection, work: Work, now: float) -> None:
     for file in sorted(refused & files):
         [(counted_at,)] = view.execute("SELECT here_at FROM databases WHERE file = ?", (file,))
         if counted_at is None or now - counted_at > COUNT_AGAIN_SECONDS:
-            here = rows_here(work.settings, file) or {}
-            tables = view.execute("SELECT id, name FROM tables WHERE file = ? AND NOT gone", (file,)).fetchall()
-            view.executemany("UPDATE tables SET here = ? WHERE id = ?", [(here.get(name), n) for n, name in tables])
-            view.execute("UPDATE databases SET here_at = ? WHERE file = ?", (now, file))
+            store.set_here(view, file, rows_here(work.settings, file) or {}, now)
     view.execute(
         f"UPDATE databases SET here_at = NULL WHERE here_at IS NOT NULL AND file NOT IN ({marks})", (*refused,)
     )
@@ -172,11 +167,9 @@ def _this_run(view: sqlite3.Connection, work: Work, found: Seen, counts: Counts,
 
 
 def _slow_figures(view: sqlite3.Connection, work: Work, now: float) -> None:
-    refreshed = store.fact(view, "refreshed_at")
-    stale = refreshed is None or (not work.changes.empty and now - refreshed > REFRESH_SECONDS)
-    if not (stale or work.full):
+    """At full runs, and where they were never read; in between see `figures`."""
+    if not work.full and store.fact(view, "refreshed_at") is not None:
         return
     state = read_state(work.connection, work.identity.source)
     if state is not None:
-        refresh(view, work.connection, state, work.shadows)
-        store.set_facts(view, refreshed_at=now)
+        refresh(view, work.connection, state, work.shadows, now, everything=True)

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 FILE = "view.db"
-VERSION = 1
+VERSION = 2
 
 # A reader holds its lock for milliseconds. One that holds it longer costs a run no more than this.
 BUSY_SECONDS = 0.05
@@ -26,8 +26,8 @@ TABLES_OF_A_POINT = 100
 TRIES = 5_000
 SIZES = 5_000
 VERSIONS = 30
-CONTENT_BYTES = 128_000
-CONTENTS_BYTES = 16_000_000
+CONTENT_BYTES = 1_000_000
+CONTENTS_BYTES = 16_000_000  # as they are kept, compressed
 DRILLS = 500
 
 _SCHEMA = f"""
@@ -41,6 +41,7 @@ CREATE TABLE tables (
     changed_run INTEGER, changed_at REAL,
     bytes INTEGER,                  -- of the table with its indexes, in the shadow
     exact INTEGER, examples TEXT,   -- rows with _exact values; a JSON array of a few of them
+    measured_at REAL,               -- when bytes, exact and examples were last read; NULL: never
     UNIQUE (file, name)
 );
 CREATE TABLE points (
@@ -88,6 +89,13 @@ def writing(state_dir: Path, target: str) -> Iterator[sqlite3.Connection]:
         connection.execute("COMMIT")
 
 
+def target_of(state_dir: Path) -> str:
+    """The target that the file is a view of; empty where it is none. Raises sqlite3.Error."""
+    with closing(sqlite3.connect(state_dir / FILE, timeout=BUSY_SECONDS, isolation_level=None)) as connection:
+        [(version,)] = connection.execute("PRAGMA user_version")
+        return str(fact(connection, "target") or "") if version == VERSION else ""
+
+
 def remove(state_dir: Path) -> None:
     """Throws the file away; the next run makes it again."""
     for suffix in ("", "-journal"):
@@ -104,12 +112,25 @@ def set_facts(connection: sqlite3.Connection, **facts: Any) -> None:
     connection.executemany("INSERT OR REPLACE INTO facts VALUES (?, ?)", [(n, json.dumps(v)) for n, v in facts.items()])
 
 
+def set_here(connection: sqlite3.Connection, file: str, rows: dict[str, int], at: float) -> None:
+    """Rows of a database's tables in the source, counted at `at`; a table that was not counted gets none."""
+    tables = connection.execute("SELECT id, name FROM tables WHERE file = ? AND NOT gone", (file,)).fetchall()
+    connection.executemany("UPDATE tables SET here = ? WHERE id = ?", [(rows.get(name), n) for n, name in tables])
+    connection.execute("UPDATE databases SET here_at = ? WHERE file = ?", (at, file))
+
+
 def trim(connection: sqlite3.Connection) -> None:
     """Keeps every table within its limit; the oldest go."""
     for table, key, most in (("points", "run", POINTS), ("tries", "at", TRIES), ("sizes", "at", SIZES)):
         connection.execute(
             f"DELETE FROM {table} WHERE {key} <= (SELECT {key} FROM {table} ORDER BY {key} DESC LIMIT 1 OFFSET {most})"
         )
+    connection.execute(
+        "UPDATE versions SET content = NULL FROM (SELECT document_id AS id, run AS of_run, sum(length(content)) OVER "
+        "(ORDER BY run DESC, document_id) AS total FROM versions WHERE content IS NOT NULL) "
+        "WHERE document_id = id AND run = of_run AND total > ?",
+        (CONTENTS_BYTES,),
+    )
     connection.execute("DELETE FROM point_tables WHERE run < (SELECT min(run) FROM points)")
     connection.execute(
         f"DELETE FROM point_tables WHERE run <= "

@@ -38,18 +38,17 @@ def in_state(name: str, new_source: NewSource) -> Iterator[Served]:
         assert backup(source, "once").returncode == 0
     if name == "guard held":
         source.write("DELETE FROM payment_history", "premium_system.db")
+    if name == "target down":
+        source.write("INSERT INTO requests (who, title) VALUES ('gil', 'Kafka')", "user_requests.db")
     if name == "drill failed":
         schema = source.read_state().database("premium_system.db").schema_name  # type: ignore[union-attr]
         source.target.query(f"DELETE FROM {schema}.payment_history WHERE id = 9")
         assert backup(source, "drill").returncode != 0
-    environ = {"SUPABASE_DB_PORT": "9"} if name in ("target down", "behind") else {}
+    environ = {"SUPABASE_DB_PORT": "9"} if name == "target down" else {}
     with sidecar(source, **environ) as process, served(source.state) as page:
         if name == "behind":
-            poll("the run has failed", lambda: told(source).get("troubles"))
-            process.kill()
-            process.wait()
-            (source.state / "alive").touch()
-            status = told(source) | {"troubles": [], "equal_at": _ago(hours=9)}
+            poll("the first run came through", lambda: page.state() == "safe")
+            status = told(source) | {"equal_at": _ago(hours=9)}
             (source.state / "status.json").write_text(json.dumps(status))
         if name == "sidecar lost":
             process.kill()
@@ -85,6 +84,17 @@ def test_the_answer_comes_first_in_words_and_in_colour(name: str, look: Look, ne
         if state == "wrong":
             trouble = page.locator(".troubles")
             assert "Try: " in trouble.inner_text()
+        if name == "target down":
+            poll(
+                "rows here are counted all the same",
+                lambda: "user_requests.db" in page.locator("details:has(.tag.bad)").inner_text(),
+            )
+            assert re.search(r"\b6\b.*\b5\b", page.locator("tr.differs").inner_text().replace("\n", " "))
+        if state in ("late", "lost"):
+            assert "Try: " in page.locator("#answer").inner_text()
+        if name == "empty":
+            assert "let the bot write something" in page.locator("#answer").inner_text()
+            assert page.locator(".chart").count() == 0
         if name == "guard held":
             assert "payment_history would go from" in page.locator(".troubles").inner_text()
             assert re.search(r"\b0\b.*\b418\b", page.locator("tr.differs").inner_text().replace("\n", " "))

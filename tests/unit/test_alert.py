@@ -52,7 +52,7 @@ def test_what_needs_a_person_is_told_at_once_and_once() -> None:
         "Since: 2026-11-22T12:00:00+00:00 (1 s)",
         "It means: Nothing is lost: the mirror of this file stays as it was until somebody decides. All other files go on.",
         "Do: ./sidemirror accept",
-        "Everything up to 2026-11-22T12:00:00+00:00 is in the target.",
+        "Everything up to 2026-11-22T12:00:00+00:00 is mirrored.",
     ]
     for _ in range(100):
         assert time.titles(wrong(what="is held, with other numbers")) == []
@@ -98,7 +98,7 @@ def test_what_is_over_says_how_long_it_was_and_what_is_still_wrong() -> None:
     assert "Still wrong: b.db" in message.body
     [message] = time.messages()
     assert (message.title, message.mood) == ("Sidemirror, bot: all is well again", "success")
-    assert f"Everything up to {iso(NOW)} is in the target." in message.body
+    assert f"Everything up to {iso(NOW)} is mirrored." in message.body
 
 
 def test_another_trouble_in_its_place_is_told_and_not_that_all_is_well() -> None:

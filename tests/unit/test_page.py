@@ -10,7 +10,7 @@ from contextlib import closing
 import pytest
 
 from backup.page import words
-from backup.page.documents import MOST_LINES, difference
+from backup.page.difference import MOST_LINES, difference
 from backup.page.login import MOST_SESSIONS, SESSION_SECONDS, Login
 from backup.page.series import DAY, projection
 
@@ -112,3 +112,19 @@ def test_the_brake_lets_go_after_a_minute_and_sessions_end() -> None:
     clock[0] += SESSION_SECONDS + 1
     assert not login.knows(tokens[-1])
     assert Login("").needed is False
+
+
+def test_a_long_text_that_changed_in_a_few_places_has_a_short_difference() -> None:
+    before = [line for n in range(20_000) for line in (f'"{n}": {{', '  "quiet": false,', "},")]
+    after = before.copy()
+    after[1:1], after[30_000], after[-2] = ['  "first": 1,'], '"10000": [', '  "last": true,'
+    del after[45_000:45_003]
+    began = time.monotonic()
+    found = difference("\n".join(before), "\n".join(after))
+    assert time.monotonic() - began < 10
+    assert [line.text for line in found if line.mark == "+"] == ['  "first": 1,', '"10000": [', '  "last": true,']
+    assert len([line for line in found if line.mark == "-"]) == 5
+    assert len(found) < 50
+    kept = {line.before: line.text for line in found if line.mark in " -"}
+    assert all(before[number - 1] == text for number, text in kept.items() if number)
+    assert "lines the same" in next(line for line in found if line.mark == "…").text

@@ -26,13 +26,15 @@
   const draw = (element, options, data) => {
     element.plot?.destroy();
     element.replaceChildren();
-    if (!data[0].length) { element.textContent = "Nothing to draw yet."; return; }
+    const nothing = !data.slice(1).some((column) => column.some((value) => value != null));
+    element.classList.toggle("blank", nothing);
+    if (nothing) { element.textContent = "Nothing to draw yet."; return; }
     if (data[0].length === 1) data = data.map((column, n) => [n ? column[0] : column[0] - 60, column[0]]);
     element.plot = new uPlot(options, data, element);
   };
   // A single point would otherwise stand in a span of years.
   const span = (_, min, max) => (max - min < 600 ? [max - 540, max + 60] : [min, max]);
-  const from0 = (most) => ({ x: { range: span }, y: { range: (_, __, max) => [0, Math.max(max || 0, most) * 1.1 || 1] } });
+  const from0 = (most, room = 1.1) => ({ x: { range: span }, y: { range: (_, __, max) => [0, Math.max(max || 0, most) * room || 1] } });
 
   const series = {
     sizes: (element, all) => draw(element, {
@@ -46,6 +48,8 @@
     ...base(element, values), scales: from0(0), series: [{}, { ...line("changed"), points: { show: all.runs[0].length < 60, size: 5 } }],
   }, [all.runs[0], all.runs[column]]);
 
+  // What happened at the same time stands in lanes of its own, one above the other.
+  const lanes = ["alert", "guard", "drill"];
   // Stacked: what is drawn last stands in front, so the sums go first.
   const history = (element, found) => {
     const [at, added, changed, removed] = found.bars;
@@ -58,12 +62,12 @@
         if (x < bbox.left || x > bbox.left + bbox.width) continue;
         ctx.fillStyle = colour(group === "guard" ? "late" : good ? "safe" : "wrong");
         ctx.beginPath();
-        ctx.arc(x, bbox.top + 7 * devicePixelRatio, 4.5 * devicePixelRatio, 0, 7);
+        ctx.arc(x, bbox.top + (6 + 11 * lanes.indexOf(group)) * devicePixelRatio, 4.5 * devicePixelRatio, 0, 7);
         ctx.fill();
       }
     };
     draw(element, {
-      ...base(element, plain), scales: from0(1), hooks: { draw: [marks] },
+      ...base(element, plain), scales: from0(1, 1.35), hooks: { draw: [marks] },
       series: [{}, block("minus"), block("changed"), block("plus")],
     }, [at, at.map((_, n) => added[n] + changed[n] + removed[n]), at.map((_, n) => added[n] + changed[n]), added]);
     if (!element.plot) return;
