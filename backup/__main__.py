@@ -14,6 +14,9 @@ from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_f
 from backup import events, log, outcome
 from backup import reader as analysts
 from backup.alert import trial_message
+from backup.alive import heard
+from backup.answer import LOST_SECONDS
+from backup.check import Finding
 from backup.check import check as check_all
 from backup.config import BackupSettings
 from backup.doctor import doctor, redacted
@@ -102,8 +105,12 @@ def check() -> None:
 
 @main.command("doctor", help="Everything that a supporter would ask for, to paste: no secret is in it.")
 def doctor_command() -> None:
-    config = settings.load(BackupSettings)
     code = 0
+    try:
+        config = settings.load(BackupSettings)
+    except ConfigError as error:
+        click.echo(Finding("settings", "", error).line)
+        sys.exit(error.exit_code)
     for finding in doctor(config):
         click.echo(redacted(finding.line, config))
         code = code or (finding.error.exit_code if finding.error else 0)
@@ -113,7 +120,10 @@ def doctor_command() -> None:
 @main.command(help="For the container's health check: was the source equal to the target recently?")
 def health() -> None:
     config = settings.load(BackupSettings)
-    age = outcome.read(config.state_dir).seconds_since_equal(datetime.now(UTC))
+    age, silent = outcome.read(config.state_dir).seconds_since_equal(datetime.now(UTC)), heard(config.state_dir)
+    if silent is not None and silent > LOST_SECONDS:
+        click.echo(f"the main program has not been heard from for {int(silent)} s")
+        sys.exit(1)
     if age is None or age > limit_seconds(config):
         click.echo("not equal to the target yet" if age is None else f"last equal to the target {int(age)} s ago")
         sys.exit(1)

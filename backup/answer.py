@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Literal
@@ -11,7 +12,13 @@ from backup.outcome import Outcome
 # A source that was not equal to its target for longer than this beyond BACKUP_EVERY is not safe.
 GRACE_SECONDS = 600
 
-State = Literal["safe", "empty", "late", "wrong", "stopped"]
+# The sidecar beats every five seconds (alive.py); a machine that is busy, or a clock that was set, may take some of them.
+LOST_SECONDS = 30.0
+LOST_HINT = (
+    "see why: ./sidemirror logs backup; then ./sidemirror stop backup, if it runs, and ./sidemirror start backup"
+)
+
+State = Literal["safe", "empty", "late", "wrong", "stopped", "lost"]
 
 
 @dataclass(frozen=True)
@@ -37,11 +44,21 @@ def place(host: str) -> str:
     return "Supabase" if host.endswith((".supabase.com", ".supabase.co")) else "Postgres"
 
 
-def answer(known: Outcome, age: float | None, limit: float, host: str = "", target_error: str | None = None) -> Answer:
+def answer(
+    known: Outcome,
+    age: float | None,
+    limit: float,
+    host: str = "",
+    target_error: str | None = None,
+    heard: float | None = None,
+) -> Answer:
     """The answer. `age`: seconds since source and target were equal; `limit`: how many are still well.
 
     `target_error` is what was found when the target was asked just now; None when it was not asked, or is well.
+    `heard`: seconds since the sidecar's last sign of life; None when that does not count.
     """
+    if heard is not None and heard > LOST_SECONDS:
+        return Answer("lost", _lost(heard, known), LOST_HINT)
     as_of = "nothing was mirrored yet" if age is None else f"everything up to {known.equal_at} is in {place(host)}"
     if known.stopped:
         return Answer(
@@ -63,6 +80,12 @@ def answer(known: Outcome, age: float | None, limit: float, host: str = "", targ
         hint = "see what it does: ./sidemirror logs backup; or have a run now: ./sidemirror backup"
         return Answer("late", f"NOT SAFE: {as_of}; the last good run is too long ago.", hint)
     return Answer("safe", f"Safe: {as_of} ({ago(age)} ago){_last_drill(known)}.")
+
+
+def _lost(heard: float, known: Outcome) -> str:
+    since = "has never been heard from" if heard == math.inf else f"has not been heard from for {ago(heard)}"
+    as_of = f"; everything up to {known.equal_at} was mirrored" if known.equal_at else ""
+    return f"NOT KNOWN: the sidecar {since}{as_of}. What stands below is old."
 
 
 def _last_drill(known: Outcome) -> str:

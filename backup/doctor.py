@@ -12,7 +12,7 @@ import platform
 import re
 import shutil
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -20,12 +20,14 @@ from pathlib import Path
 import psycopg2
 from psycopg2.extensions import connection as Connection
 
-from backup import outcome, watch
+from backup import source, watch
 from backup.answer import ago, answer, limit_seconds
 from backup.certificate import certificate
-from backup.check import Finding, check
+from backup.check import Finding, Note, check, found
 from backup.config import BackupSettings
 from backup.send import unusable
+from backup.watch import known_now
+from backup.wrong import wrong_now
 from mirror.errors import ConfigError, SidemirrorError, SourceUnreadable, StateError, TargetError, TargetRefused
 from mirror.target import connected, translated
 
@@ -40,37 +42,32 @@ def doctor(settings: BackupSettings) -> Iterator[Finding]:
     try:
         with connected(settings) as connection:
             yield Finding("server", _server(connection, settings))
-            yield _finding("clock", lambda: _clock(connection, settings))
-        yield _finding("certificate", lambda: certificate(settings, datetime.now(UTC)))
+            yield found("clock", lambda: _clock(connection, settings))
+        yield found("certificate", lambda: certificate(settings, datetime.now(UTC)))
     except TargetError:
         pass  # `check` has told it
-    yield _finding("disk", lambda: _disk(settings))
-    yield _finding("file systems", lambda: _file_systems(settings))
-    yield _finding("inotify", lambda: _inotify(settings))
-    yield _finding("alerts", lambda: _alerts(settings))
-    yield Finding("heartbeat", "set" if settings.heartbeat_url.get_secret_value() else "HEARTBEAT_URL is not set")
-    yield Finding("itself", _itself(settings))
+    yield found("files", lambda: _files(settings))
+    yield found("disk", lambda: _disk(settings))
+    yield found("file systems", lambda: _file_systems(settings))
+    yield found("inotify", lambda: _inotify(settings))
+    yield found("alerts", lambda: _alerts(settings))
+    yield found("heartbeat", lambda: _heartbeat(settings))
+    yield from _itself(settings)
 
 
 def redacted(text: str, settings: BackupSettings) -> str:
     """The text with the host's and the user's telling parts left out, and whatever secret there is."""
     host, user = settings.supabase_db_host, settings.supabase_db_user
     secrets = [settings.supabase_db_password, settings.alert_urls, settings.discord_webhook_url, settings.heartbeat_url]
-    for secret in (secret.get_secret_value() for secret in secrets):
-        if len(secret) > 3:
-            text = text.replace(secret, "…")
+    parts = [secret.get_secret_value() for secret in secrets] + [address.url for address in settings.alert_addresses]
+    for part in sorted(parts, key=len, reverse=True):
+        if len(part) > 3:
+            text = text.replace(part, "…")
     if host.count(".") > 1 and not re.fullmatch(r"[0-9.]+", host):
         text = text.replace(host, "….{}.{}".format(*host.split(".")[-2:]))
     if "." in user:
         text = text.replace(user, f"{user.partition('.')[0]}.…")
     return text
-
-
-def _finding(subject: str, look: Callable[[], str]) -> Finding:
-    try:
-        return Finding(subject, look())
-    except SidemirrorError as error:
-        return Finding(subject, "", error)
 
 
 def _versions() -> str:
@@ -103,6 +100,22 @@ def _clock(connection: Connection, settings: BackupSettings) -> str:
             "set it by NTP (timedatectl set-ntp true): times of restore points are this clock's",
         )
     return f"{abs(ahead):.1f} s {'ahead of' if ahead > 0 else 'behind'} the target's"
+
+
+def _files(settings: BackupSettings) -> str:
+    """Whether all of the source can be read: a run names only the first reason of a file, and cannot say whose it is."""
+    here = source.find(settings.sqlite_dir, settings.json_dir, settings.json_glob)
+    paths = [settings.sqlite_dir / f"{file}{side}" for file in here.databases for side in ("", "-wal", "-journal")]
+    paths += [settings.json_dir / file for file in here.documents]
+    closed = [path for path in paths if path.exists() and not os.access(path, os.R_OK)]
+    if closed:
+        stat = closed[0].stat()
+        raise SourceUnreadable(
+            f"{closed[0].name} cannot be read{f', and {len(closed) - 1} more' if len(closed) > 1 else ''}: it belongs to "
+            f"{stat.st_uid}:{stat.st_gid}, mode {stat.st_mode & 0o7777:04o}; the sidecar is {os.getuid()}:{os.getgid()}",
+            "the bot has to run as BOT_UID and BOT_GID of .env; ./sidemirror up gives its folders to them",
+        )
+    return "all can be read"
 
 
 def _disk(settings: BackupSettings) -> str:
@@ -156,14 +169,19 @@ def _inotify(settings: BackupSettings) -> str:
     return "changes of files can be waited for"
 
 
-def _alerts(settings: BackupSettings) -> str:
+def _alerts(settings: BackupSettings) -> str | Note:
     addresses = settings.alert_addresses
     if not addresses:
-        return "nobody is told (ALERT_URLS and DISCORD_WEBHOOK_URL are not set)"
+        return Note(
+            "nobody is told when something goes wrong", "set ALERT_URLS or DISCORD_WEBHOOK_URL (docs/alerts.md)"
+        )
     wrong = unusable(addresses)
     if wrong:
         names = ", ".join(address.name for address in wrong)
-        raise ConfigError(f"no address that apprise knows: {names}", "compare with https://appriseit.com/services/")
+        raise ConfigError(
+            f"no address that apprise knows: {names}",
+            "compare it with https://appriseit.com/services/ (the address is not shown: it is a secret)",
+        )
     failing = dict(watch.read(settings.state_dir, datetime.now(UTC)).failing)
     late = [f"{address.name}: {failing[address.name]}" for address in addresses if address.name in failing]
     if late:
@@ -171,12 +189,28 @@ def _alerts(settings: BackupSettings) -> str:
     return f"{len(addresses)} addresses; to try them: ./sidemirror alert-test"
 
 
-def _itself(settings: BackupSettings) -> str:
-    known = outcome.read(settings.state_dir)
-    age, limit = known.seconds_since_equal(datetime.now(UTC)), limit_seconds(settings.backup_every)
-    told = answer(known, age, limit, settings.supabase_db_host).sentence
-    kinds = ", ".join(f"{trouble.kind} of {trouble.subject} since {trouble.since}" for trouble in known.troubles)
-    return f"{told} Next run {known.next_at or '-'}. {kinds}".strip()
+def _heartbeat(settings: BackupSettings) -> str | Note:
+    if settings.heartbeat_url.get_secret_value():
+        return "set"
+    return Note(
+        "nobody notices when this machine is gone", "set HEARTBEAT_URL to a check of healthchecks.io (docs/alerts.md)"
+    )
+
+
+def _itself(settings: BackupSettings) -> Iterator[Finding]:
+    """What `status` says, and everything that is wrong now with its remedy."""
+    now, known = datetime.now(UTC), known_now(settings)
+    found_wrong = [wrong for wrong in wrong_now(known, now) if wrong.kind != "TargetNearlyFull"]  # `space` has told it
+    age = known.outcome.seconds_since_equal(now)
+    told = answer(
+        known.outcome, age, limit_seconds(settings.backup_every), settings.supabase_db_host, heard=known.heard
+    )
+    hint = "what the lines below say" if found_wrong else told.hint
+    error = None if told.safe else SidemirrorError(told.sentence, hint)
+    yield Finding("itself", f"{told.sentence} Next run {known.outcome.next_at or '-'}", error)
+    for wrong in found_wrong:
+        what = f"{wrong.what} (since {wrong.since})"
+        yield Finding(wrong.subject, "", SidemirrorError(what, wrong.hint))
 
 
 def _ask(connection: Connection, settings: BackupSettings, query: str) -> tuple[object, ...]:

@@ -11,8 +11,9 @@ from datetime import UTC, datetime, timedelta
 from types import FrameType
 from uuid import UUID
 
-from backup import alive, drilling, outcome
+from backup import drilling, outcome
 from backup.agenda import Agenda, jittered, left_of
+from backup.alive import Beat
 from backup.config import BackupSettings
 from backup.heartbeat import Heartbeat
 from backup.on_change import OnChange
@@ -55,6 +56,7 @@ class Scheduler:
         self.given_up: Outcome | None = None
         self.heartbeat = Heartbeat(lambda: self.settings.heartbeat_url.get_secret_value())
         self.session = Session()
+        self.alive = Beat(self.settings.state_dir)
         self.teller = Teller()
         self.figures = Figures()
         self.wake = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
@@ -64,9 +66,10 @@ class Scheduler:
         """The sidecar's main loop; returns after SIGTERM or SIGINT."""
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._stop)
-        alive.start(self.settings.state_dir)
+        self.alive.start()
         self._begin()
         while not self.stopping.is_set():
+            self.alive.came_round()
             look = self._wait(_POLL_SECONDS)
             if self.stopping.is_set():
                 break
@@ -120,7 +123,7 @@ class Scheduler:
         try:
             known = drilling.recall(self.settings)
             if known.drill is None or drilling.left(self.settings, known, datetime.now(UTC)) == timedelta(0):
-                drilling.drill_and_remember(self.settings, self.stopping.is_set)
+                drilling.drill_and_remember(self.settings, self._is_stopping)
         except TargetLogin as error:
             self._failed(outcome.read(folder), error, datetime.now(UTC), "run")
             return
@@ -252,6 +255,11 @@ class Scheduler:
 
     def _next_at(self) -> str | None:
         return self.agenda.date_of("run", "full", _RETRY + "run", _RETRY + "full")
+
+    def _is_stopping(self) -> bool:
+        """Asked again and again by a drill, which can take long: it does not hang."""
+        self.alive.came_round()
+        return self.stopping.is_set()
 
     def _stop(self, _number: int, _frame: FrameType | None) -> None:
         self.stopping.set()

@@ -15,6 +15,7 @@ from backup.address import Address
 from backup.alert import Message
 
 DEADLINE_SECONDS = 30
+UNUSABLE = "it is no address that apprise knows"
 
 # What a person is told of a failure: a word of ours for what the driver says, never its own text.
 _REASONS = {
@@ -77,7 +78,7 @@ def _main() -> dict[str, Any]:
         return {"good": [bool(apprise.Apprise(asset=asset).add(url)) for url in task["check"]]}
     outgoing = apprise.Apprise(asset=asset)
     if not outgoing.add(task["url"]):
-        return {"failure": "it is no address that apprise knows"}
+        return {"failure": UNUSABLE}
     taken = bool(outgoing.notify(body=task["body"], title=task["title"], notify_type=task["mood"], body_format="text"))
     return {"failure": None if taken else said.reason()}
 

@@ -55,10 +55,15 @@ def installation(state_dir: Path) -> UUID:
         return UUID(path.read_text(encoding="ascii").strip())
     except FileNotFoundError:
         pass
-    except (OSError, ValueError) as error:
+    except ValueError as error:
         raise StateError(
             f"the file {path} does not hold an installation's id",
             "delete it; then take the source over again",
+        ) from error
+    except OSError as error:
+        raise StateError(
+            f"the state folder {state_dir} cannot be read: {error.strerror}",
+            "it has to belong to the sidecar's user: ./sidemirror up gives it back",
         ) from error
     write_atomically(path, f"{uuid4()}\n")
     return UUID(path.read_text(encoding="ascii").strip())
@@ -75,6 +80,6 @@ def run_lock(state_dir: Path) -> Iterator[None]:
         except OSError as error:
             raise StateError(
                 f"the state folder {state_dir} cannot be used: {error.strerror}",
-                "set STATE_DIR to a folder that the sidecar's user can write to",
+                "it has to belong to the sidecar's user: ./sidemirror up gives it back",
             ) from error
         yield

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+import os
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -13,8 +14,9 @@ from backup import answer, outcome, source, watch
 from backup.config import BackupSettings
 from backup.here import rows_here
 from backup.outcome import Outcome
+from backup.wrong import Wrong, wrong_now
 from mirror.catalog import CatalogDatabase, State, read_state
-from mirror.errors import SidemirrorError, TargetError
+from mirror.errors import SidemirrorError, StateError, TargetError
 from mirror.target import connected
 
 
@@ -41,6 +43,7 @@ class Status:
     hint: str  # what to do where no trouble says it
     seconds_since_equal: float | None
     outcome: Outcome
+    wrong: tuple[Wrong, ...]
     files: tuple[FileStatus, ...]
     target_error: str | None
     target_bytes: int | None
@@ -68,7 +71,19 @@ def status(settings: BackupSettings) -> Status:
             f"the target has {found}, and run {known.run} was mirrored: somebody took data away there\n"
             "  Try: ./sidemirror backup"
         )
-    found_answer = answer.answer(known, age, limit_seconds(settings), settings.supabase_db_host, error)
+    judged = watch.known_now(settings)
+    found_answer = answer.answer(known, age, limit_seconds(settings), settings.supabase_db_host, error, judged.heard)
+    wrong = wrong_now(replace(judged, outcome=known), datetime.now(UTC))
+    if not os.access(settings.state_dir, os.R_OK | os.X_OK):
+        found_answer = answer.Answer("lost", "NOT KNOWN: what the sidecar knows of itself cannot be read (below).")
+        hint = "it has to belong to the sidecar's user: ./sidemirror up gives it back"
+        told = f"the folder {settings.state_dir} cannot be read"
+        wrong = (
+            Wrong(StateError.__name__, "state folder", told, hint, datetime.now(UTC).isoformat(timespec="seconds")),
+        )
+    if found_answer.safe and any(one.kind == "Stuck" for one in wrong):
+        as_of = f"everything up to {known.equal_at} is in {answer.place(settings.supabase_db_host)}"
+        found_answer = answer.Answer("late", f"NOT SAFE: {as_of}; no run comes any more (below).")
     return Status(
         source=settings.source_name,
         target=f"{settings.supabase_db_host}:{settings.supabase_db_port}",
@@ -77,6 +92,7 @@ def status(settings: BackupSettings) -> Status:
         hint=found_answer.hint,
         seconds_since_equal=age,
         outcome=known,
+        wrong=wrong,
         files=_files(settings, state, counts),
         target_error=error,
         target_bytes=state.target_bytes if state else None,

@@ -15,13 +15,13 @@ MOST_FILES = 20
 def show(status: Status, console: Console) -> None:
     """Prints the answer first, then what is wrong, then every file."""
     console.print(f"[bold {'green' if status.safe else 'red'}]{escape(status.sentence)}[/]")
-    if status.hint:
+    if status.hint and not status.wrong:
         console.print(f"  Try: {escape(status.hint)}")
-    for trouble in status.outcome.troubles:
-        subject = "" if trouble.subject == "run" else f"{trouble.subject}: "
-        console.print(f"\n{escape(subject + trouble.what)} (since {trouble.since})")
-        if trouble.hint:
-            console.print(f"  Try: {escape(trouble.hint)}")
+    for wrong in status.wrong:
+        subject = "" if wrong.subject == "run" else f"{wrong.subject}: "
+        console.print(f"\n{escape(subject + wrong.what)} (since {wrong.since})")
+        if wrong.hint:
+            console.print(f"  Try: {escape(wrong.hint)}")
     if status.target_error and not status.outcome.troubles:
         console.print(f"\n{escape(status.target_error)}")
     console.print(f"\nSource {status.source}, target {status.target}: run {status.outcome.run or '-'}, {_size(status)}")

@@ -22,16 +22,19 @@ from typing import Any
 from backup import outbox, outcome, restores
 from backup.address import Address
 from backup.alert import Message, Open, decide
+from backup.alive import heard
 from backup.answer import limit_seconds
 from backup.config import BackupSettings
 from backup.outbox import Pace, Waiting
-from backup.send import send, unusable
+from backup.send import UNUSABLE, send, unusable
 from backup.state import read_json, write_atomically
 from backup.wrong import Known, Wrong, wrong_now
 from mirror.errors import ConfigError, StateError
 
 ALERTS_FILE = "alerts.json"
 POLL_SECONDS = 1.0
+
+_UNUSABLE_HINT = "compare it with https://appriseit.com/services/ (the address is not shown: it is a secret)"
 
 log = logging.getLogger(__name__)
 
@@ -61,10 +64,10 @@ class Watch:
         self.written = True
 
     def serve(self) -> None:
-        """Returns after SIGTERM or SIGINT. Raises ConfigError for addresses that cannot be used."""
+        """Returns after SIGTERM or SIGINT."""
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._stop)
-        require_usable(self.settings.alert_addresses)
+        self._name_the_unusable()
         count = len(self.settings.alert_addresses)
         log.info("Alerts go to %d addresses", count) if count else log.warning(
             "Nobody is told when something goes wrong. Try: set ALERT_URLS or DISCORD_WEBHOOK_URL"
@@ -73,11 +76,20 @@ class Watch:
             self.look(datetime.now(UTC))
             self.stopping.wait(POLL_SECONDS)
 
+    def _name_the_unusable(self) -> None:
+        """At once, and not when the first alert cannot be sent. The others get theirs, and runs go on."""
+        wrong = {address.name: UNUSABLE for address in unusable(self.settings.alert_addresses)}
+        for name, reason in wrong.items():
+            log.error("%s: %s\n  Try: %s", name, reason, _UNUSABLE_HINT)
+        names = {address.name for address in self.settings.alert_addresses}
+        failing = {name: reason for name, reason in self.told.failing if name in names and reason != UNUSABLE}
+        self._keep(replace(self.told, failing=tuple((failing | wrong).items())))
+
     def look(self, now: datetime) -> None:
         """What is wrong now, what of it is news, and everything that is due on its way."""
         self._reload()
         settings, addresses = self.settings, self.settings.alert_addresses
-        found = self._known()
+        found = known_now(settings, self.told)
         wrong = wrong_now(found, now)
         if addresses:
             messages, opened = decide(
@@ -120,16 +132,6 @@ class Watch:
             log.warning("An alert could not be sent to %s: %s; it is tried again", address.name, failure)
         self._keep(replace(self.told, failing=tuple((failing | {address.name: failure}).items())))
 
-    def _known(self) -> Known:
-        settings = self.settings
-        return Known(
-            outcome=outcome.read(settings.state_dir),
-            watching_since=datetime.fromisoformat(self.told.watching_since),
-            limit_seconds=limit_seconds(settings.backup_every),
-            target_size_limit=settings.target_size_limit,
-            state_free_bytes=_free(settings.state_dir),
-        )
-
     def _reload(self) -> None:
         """A changed secret file is used from the next look on; settings that became wrong are the scheduler's to tell."""
         try:
@@ -154,15 +156,17 @@ class Watch:
         self.stopping.set()
 
 
-def require_usable(addresses: tuple[Address, ...]) -> None:
-    """Raises ConfigError that names every address which apprise does not know, and shows none."""
-    wrong = unusable(addresses)
-    if wrong:
-        names = "".join(f"\n  - {address.name}: it is no address that apprise knows" for address in wrong)
-        raise ConfigError(
-            f"The settings do not work:{names}",
-            "compare it with https://appriseit.com/services/ (the address is not shown here: it is a secret)",
-        )
+def known_now(settings: BackupSettings, told: Told | None = None) -> Known:
+    """What there is to judge by."""
+    told = told or read(settings.state_dir, datetime.now(UTC))
+    return Known(
+        outcome=outcome.read(settings.state_dir),
+        watching_since=datetime.fromisoformat(told.watching_since),
+        limit_seconds=limit_seconds(settings.backup_every),
+        target_size_limit=settings.target_size_limit,
+        state_free_bytes=_free(settings.state_dir),
+        heard=heard(settings.state_dir),
+    )
 
 
 def read(state_dir: Path, now: datetime) -> Told:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from backup.answer import GRACE_SECONDS, ago
+from backup.answer import GRACE_SECONDS, LOST_HINT, LOST_SECONDS, ago
 from backup.outcome import DRILL, SIZE_WARNING_SHARE, Outcome
 from mirror.errors import SidemirrorError
 
@@ -44,6 +44,7 @@ class Known:
     limit_seconds: float  # how old the last equality may be
     target_size_limit: int
     state_free_bytes: int | None
+    heard: float | None = None  # seconds since the sidecar's last sign of life; None: there never was one
 
 
 # The kinds that are no error of a run.
@@ -63,10 +64,11 @@ OWN_KINDS = {
 def wrong_now(known: Known, now: datetime) -> tuple[Wrong, ...]:
     """Everything that a person should know of; empty when all is well."""
     outcome = known.outcome
+    lost = _lost(known, now)
     troubles = tuple(Wrong(t.kind, t.subject, t.what, t.hint, t.since) for t in outcome.troubles)
     # A run that fails explains why nothing is equal; a failed drill does not.
     silent = () if any(trouble.subject != DRILL for trouble in troubles) else _silent(known, now)
-    return (*troubles, *silent, *_space(known, now))
+    return (*lost, *troubles, *(() if lost else silent), *_space(known, now))
 
 
 def kinds() -> dict[str, Kind]:
@@ -81,6 +83,14 @@ def kind_of(name: str) -> Kind:
 
 def _classes(root: type[SidemirrorError]) -> list[type[SidemirrorError]]:
     return [root, *(one for child in root.__subclasses__() for one in _classes(child))]
+
+
+def _lost(known: Known, now: datetime) -> tuple[Wrong, ...]:
+    """The sidecar's main program does not run, or hangs."""
+    if known.heard is None or known.heard <= LOST_SECONDS:
+        return ()
+    what = f"the sidecar has not been heard from since {_iso(now - timedelta(seconds=known.heard))}"
+    return (Wrong("Stuck", "run", what, LOST_HINT, _iso(now - timedelta(seconds=known.heard))),)
 
 
 def _silent(known: Known, now: datetime) -> tuple[Wrong, ...]:

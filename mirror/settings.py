@@ -42,6 +42,11 @@ def parse_duration(text: object) -> timedelta:
     return timedelta(seconds=seconds)
 
 
+def is_this_machine(host: str) -> bool:
+    """Whether what is sent there leaves no machine, so that it needs no TLS."""
+    return _SAFE_WITHOUT_TLS.fullmatch(host) is not None
+
+
 Duration = Annotated[timedelta, BeforeValidator(parse_duration)]
 
 
@@ -126,7 +131,7 @@ class Settings(Environment):
     @model_validator(mode="after")
     def _tls(self) -> Settings:
         weak = self.supabase_db_sslmode in ("prefer", "allow", "disable")
-        if weak and not _SAFE_WITHOUT_TLS.fullmatch(self.supabase_db_host):
+        if weak and not is_this_machine(self.supabase_db_host):
             raise ValueError(
                 f"SUPABASE_DB_SSLMODE: {self.supabase_db_sslmode} would send your data to {self.supabase_db_host} "
                 "where others can read it; set verify-full (with SUPABASE_DB_SSLROOTCERT) or at least require"
@@ -193,8 +198,8 @@ def _read_secret_file(name: str, environ: Mapping[str, str], values: dict[str, A
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "not UTF-8 text"
         problems.append(
-            f"{name}_FILE: no file can be read there ({reason}); give the path of a file that holds the password, not "
-            "the password"
+            f"{name}_FILE: no file can be read there ({reason}); give the path of a file that holds the secret, not "
+            "the secret"
         )
 
 

@@ -53,7 +53,7 @@ OWN_SQLSTATES: dict[str, tuple[type[TargetError], str]] = {
     "SM004": (TargetEdited, EDITED_HINT),
     "SM003": (
         TargetExposed,
-        "revoke what was granted (the message says on what and to whom); the mirror must not be readable by the Data API",
+        "revoke what was granted: ./sidemirror check shows the statement; the mirror must not be readable by the Data API",
     ),
 }
 

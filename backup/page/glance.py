@@ -2,33 +2,28 @@
 
 from __future__ import annotations
 
+import math
 import os
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from backup import outcome
-from backup.alive import EVERY_SECONDS, last_beat
-from backup.answer import State, ago, answer
+from backup.alive import last_beat
+from backup.answer import State, answer
 from backup.outcome import STATUS_FILE, Outcome
 from backup.view.store import FILE
 
-# It beats every five seconds; a machine that is busy, or a clock that was set, may take some of them.
-LOST_SECONDS = 6 * EVERY_SECONDS
-
 # Before the first run has told it: BACKUP_EVERY's default, and the grace.
 LIMIT_SECONDS = 22_200.0
-
-
-_LOST_HINT = "see why: ./sidemirror logs backup; then ./sidemirror start backup"
 
 
 @dataclass(frozen=True)
 class Glance:
     """`state` is the colour, `sentence` the answer; `age` is the one figure for freshness, in seconds."""
 
-    state: State | Literal["lost"]
+    state: State
     sentence: str
     age: float | None
     limit: float
@@ -53,9 +48,7 @@ def look(state_dir: Path, facts: dict[str, Any], now: datetime | None = None) ->
     limit = float(facts.get("limit_seconds", LIMIT_SECONDS))
     beat = last_beat(state_dir)
     heard = None if beat is None else max(0.0, now.timestamp() - beat)
-    found = answer(known, age, limit, str(facts.get("host", "")))
-    if heard is None or heard > LOST_SECONDS:
-        return Glance("lost", _lost(heard, known), age, limit, heard, known, _LOST_HINT)
+    found = answer(known, age, limit, str(facts.get("host", "")), heard=math.inf if heard is None else heard)
     return Glance(found.state, found.sentence, age, limit, heard, known, found.hint)
 
 
@@ -69,9 +62,3 @@ def version(state_dir: Path) -> str:
         except OSError:
             marks.append("-")
     return "/".join(marks)
-
-
-def _lost(heard: float | None, known: Outcome) -> str:
-    since = "has never been heard from" if heard is None else f"has not been heard from for {ago(heard)}"
-    as_of = f"; everything up to {known.equal_at} was mirrored" if known.equal_at else ""
-    return f"NOT KNOWN: the sidecar {since}{as_of}. What stands below is old."

@@ -41,14 +41,23 @@ def log(source: Source) -> str:
 
 @contextmanager
 def scheduled(source: Source, **environ: str | None) -> Iterator[subprocess.Popen[bytes]]:
-    """`python -m backup schedule`, killed at the end if it still runs. What it says is in `log`.
+    """`python -m backup schedule`. What it says is in `log`.
 
     It runs by the clock only, unless BACKUP_ON_CHANGE is given.
     """
-    variables = source.process_environ | {"BACKUP_ON_CHANGE": "off"} | environ
-    with (source.folder / "stdout").open("ab") as stdout:
+    with running(source, "schedule", "stdout", {"BACKUP_ON_CHANGE": "off"} | environ) as process:
+        yield process
+
+
+@contextmanager
+def running(
+    source: Source, command: str, file: str, environ: dict[str, str | None]
+) -> Iterator[subprocess.Popen[bytes]]:
+    """A command that does not end by itself, killed at the end if it still runs. What it says is added to the file."""
+    variables = source.process_environ | environ
+    with (source.folder / file).open("ab") as stdout:
         process = subprocess.Popen(
-            source.command("schedule"),
+            source.command(command),
             env={name: value for name, value in variables.items() if value is not None},
             stdin=subprocess.DEVNULL,
             stdout=stdout,

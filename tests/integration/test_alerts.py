@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import re
 import signal
 import socket
@@ -20,7 +21,7 @@ from typing import Any
 
 import pytest
 from aiosmtpd.controller import Controller
-from commanding import backup, scheduled
+from commanding import backup, log, running, scheduled
 from fix_source import Source
 from restoring import fill, poll
 
@@ -83,20 +84,8 @@ def receiver() -> Iterator[Receiver]:
 @contextmanager
 def watching(source: Source, **environ: str | None) -> Iterator[subprocess.Popen[bytes]]:
     """`python -m backup watch`; what it says is in `said`."""
-    variables = source.process_environ | {"ALERT_AFTER": "1s"} | environ
-    with (source.folder / "watch").open("ab") as stdout:
-        process = subprocess.Popen(
-            source.command("watch"),
-            env={name: value for name, value in variables.items() if value is not None},
-            stdin=subprocess.DEVNULL,
-            stdout=stdout,
-            stderr=subprocess.STDOUT,
-        )
-    try:
+    with running(source, "watch", "watch", {"ALERT_AFTER": "1s"} | environ) as process:
         yield process
-    finally:
-        process.kill()
-        process.wait()
 
 
 def said(source: Source) -> str:
@@ -310,17 +299,42 @@ def test_alert_test_tells_of_each_address_whether_it_took_the_message(source: So
     assert TOKEN not in bad.stdout + bad.stderr
 
 
-def test_a_wrong_address_is_an_error_of_the_settings_that_does_not_show_it(source: Source, receiver: Receiver) -> None:
-    unknown = backup(source, "watch", ALERT_URLS=f"{receiver.url} nosuch://{TOKEN}", HEARTBEAT_URL="")
-    assert unknown.returncode == 2
-    assert "ALERT_URLS, entry 2 (nosuch): it is no address that apprise knows" in unknown.stderr
+def test_a_wrong_address_is_named_and_keeps_nobody_else_from_being_told(source: Source, receiver: Receiver) -> None:
+    fill(source)
+    urls = f"nosuch://{TOKEN} {receiver.url}"
+    assert backup(source, "once", SUPABASE_DB_PORT="9").returncode == 4
+    with watching(source, ALERT_URLS=urls) as process:
+        poll("the other is told", lambda: has(receiver, 1))
+        assert process.poll() is None
+        shown = backup(source, "status", ALERT_URLS=urls).stdout
+    assert "Alerts go to 2 addresses; ALERT_URLS, entry 1 (nosuch) could not be reached: it is no address that" in shown
+    assert "ERROR   ALERT_URLS, entry 1 (nosuch): it is no address that apprise knows\n      Try: " in said(source)
+    with watching(source, ALERT_URLS=receiver.url):
+        poll("it is forgotten", lambda: "could not be" not in backup(source, "status", ALERT_URLS=receiver.url).stdout)
     text = backup(source, "watch", ALERT_URLS=f"{receiver.url} {TOKEN}", HEARTBEAT_URL=f"ftp://{TOKEN}")
     assert text.returncode == 2
     assert "ALERT_URLS: entry 2 is no address" in text.stderr
     assert "HEARTBEAT_URL: give an address that begins with https://" in text.stderr
-    for shown in (unknown, text):
-        assert TOKEN not in shown.stdout + shown.stderr
-        assert "Traceback" not in shown.stderr
+    for told in (shown, said(source), text.stdout + text.stderr):
+        assert TOKEN not in told
+        assert "Traceback" not in told
+
+
+def test_a_sidecar_that_is_silent_is_told_though_it_said_last_that_all_is_well(
+    source: Source, receiver: Receiver
+) -> None:
+    fill(source)
+    with scheduled(source) as scheduler:
+        poll("a run was made", lambda: "Last Sync: " in log(source))
+        scheduler.send_signal(signal.SIGSTOP)
+        alive = source.state / "alive"
+        os.utime(alive, (time.time() - 60, time.time() - 60))
+        with watching(source, ALERT_URLS=receiver.url):
+            poll("it is told", lambda: has(receiver, 1))
+            assert "What: the sidecar has not been heard from since " in receiver.messages[0]["message"]
+            scheduler.send_signal(signal.SIGCONT)
+            poll("its end is told", lambda: has(receiver, 2), 30)
+    assert receiver.titles[1] == f"Sidemirror, {source.name}: all is well again"
 
 
 def test_the_address_is_in_no_command_line_while_it_is_written_to(source: Source, receiver: Receiver) -> None:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -159,6 +161,44 @@ def test_status_json_is_unharmed_by_a_status_file_of_another_version(mirrored: S
         assert backup(mirrored, "health").returncode == 1
     assert backup(mirrored, "once").returncode == 0
     assert status(mirrored)["safe"] is True
+
+
+def test_a_sidecar_that_is_silent_is_not_safe_whatever_it_said_last(mirrored: Source) -> None:
+    alive = mirrored.state / "alive"
+    alive.touch()
+    assert (status(mirrored)["safe"], backup(mirrored, "health").returncode) == (True, 0)
+    os.utime(alive, (time.time() - 7200, time.time() - 7200))
+    found = status(mirrored)
+    assert (found["code"], found["safe"], found["wrong"][0]["kind"]) == (1, False, "Stuck")
+    plain = backup(mirrored, "status").stdout
+    assert plain.startswith("NOT KNOWN: the sidecar has not been heard from for 2 h; everything up to ")
+    assert "  Try: see why: ./sidemirror logs backup; then " in plain
+    unwell = backup(mirrored, "health")
+    assert unwell.returncode == 1
+    assert unwell.stdout.startswith("the main program has not been heard from for 72")
+
+
+def test_a_run_that_was_due_and_did_not_come_is_not_safe(mirrored: Source) -> None:
+    path = mirrored.state / "status.json"
+    path.write_text(path.read_text().replace('"next_at": null', '"next_at": "2026-01-01T00:00:00+00:00"'))
+    found = status(mirrored)
+    assert (found["code"], found["safe"]) == (1, False)
+    plain = backup(mirrored, "status").stdout
+    assert "; no run comes any more (below)." in plain
+    assert "and the next one was due at 2026-01-01T00:00:00+00:00" in plain
+
+
+def test_a_state_folder_of_another_user_is_said_to_be_one(mirrored: Source) -> None:
+    mirrored.state.chmod(0)
+    try:
+        shown, checked = backup(mirrored, "status"), backup(mirrored, "check")
+    finally:
+        mirrored.state.chmod(0o755)
+    assert (shown.returncode, shown.stderr) == (1, "")
+    assert shown.stdout.startswith("NOT KNOWN: what the sidecar knows of itself cannot be read (below).")
+    for told in (shown.stdout, checked.stdout):
+        assert f"{mirrored.state} cannot be read" in told
+        assert "./sidemirror up gives it back" in told
 
 
 def test_health_follows_the_last_good_run(mirrored: Source) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from commanding import backup
 from fix_source import Source
-from fix_target import read_password
+from fix_target import Target, read_password
 from restoring import fill_all
 
 from backup import doctor as looking
@@ -23,7 +23,7 @@ SECRET = "Zq9-hunter2-planted"
 
 
 def lines(text: str) -> dict[str, str]:
-    found = re.findall(r"^(?:ok   |WRONG) ([a-z ]+): (.*)", text, re.M)
+    found = re.findall(r"^(?:ok   |NOTE |WRONG) ([a-z ]+): (.*)", text, re.M)
     return dict(found)
 
 
@@ -44,7 +44,7 @@ def test_of_a_good_installation_every_line_is_ok(mirrored: Source) -> None:
     found = lines(result.stdout)
     assert list(found) == [
         "versions", "source", "state folder", "connection", "rights", "exposure", "space", "holder", "server", "clock",
-        "certificate", "disk", "file systems", "inotify", "alerts", "heartbeat", "itself",
+        "certificate", "files", "disk", "file systems", "inotify", "alerts", "heartbeat", "itself",
     ]  # fmt: skip
     assert re.match(
         r"Python 3\.\d+\.\d+, SQLite 3\.\d+\.\d+, psycopg2 2\.\d+\.\d+, libpq \d+\.\d+, Linux ", found["versions"]
@@ -55,6 +55,7 @@ def test_of_a_good_installation_every_line_is_ok(mirrored: Source) -> None:
     )
     assert re.fullmatch(r"\d\.\d s (ahead of|behind) the target's", found["clock"])
     assert found["itself"].startswith("Safe: ")
+    assert "NOTE" not in result.stdout
 
 
 def test_without_a_target_all_else_is_looked_at(mirrored: Source) -> None:
@@ -64,9 +65,62 @@ def test_without_a_target_all_else_is_looked_at(mirrored: Source) -> None:
     assert {"disk", "file systems", "inotify", "alerts", "itself"} <= set(lines(result.stdout))
 
 
-def test_settings_that_are_wrong_are_told_as_everywhere(source: Source) -> None:
+def test_settings_that_are_wrong_are_a_line_of_the_report(source: Source) -> None:
     result = backup(source, "doctor", BACKUP_EVERY="soon")
-    assert (result.returncode, "BACKUP_EVERY: " in result.stderr) == (2, True)
+    assert (result.returncode, result.stderr) == (2, "")
+    assert result.stdout.startswith("WRONG settings: ")
+    assert "BACKUP_EVERY: " in result.stdout
+
+
+def test_what_works_and_is_better_changed_is_a_note_and_no_failure(mirrored: Source) -> None:
+    size = mirrored.target.query("SELECT pg_database_size(current_database())")[0][0]
+    alerts = f"json://127.0.0.1:9/{SECRET}"
+    near = backup(mirrored, "doctor", TARGET_SIZE_LIMIT=str(int(size * 1.1)), ALERT_URLS=alerts)
+    assert near.returncode == 0, near.stdout
+    assert re.search(
+        r"NOTE  space: [0-9.]+ MB of [0-9]+ MB \(TARGET_SIZE_LIMIT\), 9\d %\n  Try: at the limit", near.stdout
+    )
+    assert "NOTE  heartbeat: nobody notices when this machine is gone\n  Try: set HEARTBEAT_URL" in near.stdout
+    assert "WRONG" not in near.stdout
+    weak = backup(mirrored, "doctor", SUPABASE_DB_SSLMODE="require")
+    assert weak.returncode == 0
+    assert re.search(
+        r"NOTE  connection: .*, require: nobody checks whose certificate it is\n  Try: set .*=verify-full", weak.stdout
+    )
+    assert "NOTE  alerts: nobody is told when something goes wrong\n  Try: set ALERT_URLS" in weak.stdout
+
+
+def test_what_is_wrong_with_the_last_run_is_told_with_its_remedy(mirrored: Source) -> None:
+    assert backup(mirrored, "once", SUPABASE_DB_PORT="9").returncode == 4
+    result = backup(mirrored, "doctor")
+    assert result.returncode == 1
+    assert "WRONG itself: NOT SAFE: everything up to " in result.stdout
+    assert re.search(
+        r"WRONG run: .* refuses the connection \(since .*\)\n  Try: is the server running\?", result.stdout
+    )
+
+
+def test_a_file_that_cannot_be_read_is_told_with_its_owner(mirrored: Source) -> None:
+    path = mirrored.sqlite / "bot.db"
+    path.chmod(0o200)
+    result = backup(mirrored, "doctor")
+    owner = path.stat()
+    assert (
+        f"WRONG files: bot.db cannot be read: it belongs to {owner.st_uid}:{owner.st_gid}, mode 0200; the sidecar is "
+        in result.stdout
+    )
+    assert result.returncode == 3
+
+
+def test_the_statement_that_closes_an_exposed_mirror_does_close_it(mirrored: Source) -> None:
+    schema = mirrored.read_state().databases[0].schema_name
+    mirrored.target.query(
+        f"GRANT USAGE ON SCHEMA {schema} TO anon; GRANT SELECT ON ALL TABLES IN SCHEMA {schema} TO anon"
+    )
+    exposed = backup(mirrored, "check")
+    [statement] = re.findall(r"SQL Editor: (.*)", exposed.stdout)
+    mirrored.target.query(statement)
+    assert "ok    exposure: no role of the Data API can reach the mirror" in backup(mirrored, "check").stdout
 
 
 def test_host_and_project_are_shortened_and_secrets_left_out(mirrored: Source) -> None:
@@ -89,11 +143,23 @@ def test_a_certificate_that_ends_soon_or_is_anothers_is_told_with_its_remedy(mir
         certificate(settings.model_copy(update={"supabase_db_host": address}), datetime.now(UTC))
 
 
-def test_a_clock_that_is_wrong_is_told(mirrored: Source, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(looking, "_ask", lambda *_: (datetime.now(UTC).timestamp() - 3601,))
-    with pytest.raises(TargetRefused, match="this machine's clock is 60 min ahead of the target's") as caught:
-        looking._clock(None, mirrored.settings)  # type: ignore[arg-type]
-    assert "NTP" in caught.value.hint
+def test_a_clock_that_is_not_the_targets_is_told(mirrored: Source) -> None:
+    # What the server says of its time is the question's answer, so its function is another one here.
+    database, clock = mirrored.target.name, "another_clock"
+    mirrored.target.query(
+        f"CREATE SCHEMA {clock}; CREATE FUNCTION {clock}.clock_timestamp() RETURNS timestamptz LANGUAGE sql "
+        "AS $$ SELECT pg_catalog.clock_timestamp() - interval '61 min 30 s' $$"
+    )
+    mirrored.target.query(f"ALTER ROLE CURRENT_USER IN DATABASE {database} SET search_path = {clock}, pg_catalog")
+    home = Target("postgres", mirrored.target.environ)
+    try:
+        home.query("SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE datname = %s", database)
+        result = backup(mirrored, "doctor")
+    finally:
+        home.query(f"ALTER ROLE CURRENT_USER IN DATABASE {database} RESET search_path")
+        home.query("SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE datname = %s", database)
+        mirrored.target.query(f"DROP SCHEMA {clock} CASCADE")
+    assert "WRONG clock: this machine's clock is 61 min ahead of the target's\n  Try: set it by NTP" in result.stdout
 
 
 def test_files_on_a_network_file_system_are_told(mirrored: Source, monkeypatch: pytest.MonkeyPatch) -> None:
