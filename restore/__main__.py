@@ -130,7 +130,7 @@ def main(
         click.echo("\n".join(plan.lines()))
         if source and not into:
             confirm_source(source)
-        else:
+        elif not into:  # that is beside everything, and over nothing
             ask("Restore this?")
 
     def confirm_source(other: str) -> None:

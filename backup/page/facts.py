@@ -51,7 +51,8 @@ class DatabaseFacts:
 
     @property
     def exact(self) -> int:
-        return sum(table.exact or 0 for table in self.tables)
+        """SQLite's own tables apart: they have no types, so every number in them is one."""
+        return sum(table.exact or 0 for table in self.tables if not table.name.startswith("sqlite_"))
 
     @property
     def changed_at(self) -> float | None:

@@ -16,7 +16,10 @@ BARS = 96
 POINTS_ON_A_PAGE = 50
 
 # What an event is on the line of time, by its kind.
-_GROUPS = {"GuardHeld": "guard", "Accepted": "guard", "Drill": "drill", "DrillFailed": "drill", "NotVerified": "drill"}
+_GROUPS = {
+    "GuardHeld": "guard", "Accepted": "guard", "Drill": "drill", "DrillFailed": "drill", "NotVerified": "drill",
+    "Restored": "done", "Repaired": "done", "TakenOver": "done",
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -56,7 +59,7 @@ class Happening:
     """Something beside the restore points: a drill, a guard that holds, a trouble. `ended`: when it was over (ISO 8601)."""
 
     at: float
-    group: str  # drill, guard, alert
+    group: str  # drill, guard, alert, done (by a person)
     good: bool
     what: str
     ended: str | None = None
@@ -148,10 +151,10 @@ def _happening(event: events.Event) -> Happening:
         at = 0.0
     group = _GROUPS.get(event.kind, "drill" if "Drill" in event.kind else "alert")
     named = event.subject in ("run", "") or event.subject.lower() in event.what.lower()
-    told = event.what if named else f"{event.subject}: {event.what}"
+    told = event.what if named or group == "done" else f"{event.subject}: {event.what}"
     if event.kind == "Accepted":
         told = f"accepted: {told}"
-    return Happening(at, group, event.ended is not None or not event.hint, told, event.ended)
+    return Happening(at, group, group == "done" or event.ended is not None or not event.hint, told, event.ended)
 
 
 def _changes(view: sqlite3.Connection, condition: str, run: int) -> tuple[TableChange, ...]:

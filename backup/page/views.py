@@ -15,6 +15,7 @@ from starlette.routing import Route
 from backup.page import documents, facts, history, series
 from backup.page.comparer import Comparer
 from backup.page.show import Show
+from backup.view import store
 
 # A page of a source with thousands of tables is of no use to anybody; the largest are shown, and the page says so.
 MOST_TABLES = 300
@@ -100,7 +101,8 @@ class Views:
             before, after = history.neighbours(view, run)
             changed = view.execute(
                 "SELECT d.id, d.file, d.gone, max(v.run), "
-                "(SELECT max(run) FROM versions WHERE document_id = d.id AND run <= ?1) "
+                "(SELECT max(run) FROM versions WHERE document_id = d.id AND run <= ?1), "
+                "(SELECT count(*) FROM versions WHERE document_id = d.id) "
                 "FROM versions AS v JOIN documents AS d ON d.id = v.document_id WHERE v.run > ?1 GROUP BY d.id "
                 "ORDER BY d.file LIMIT 200",
                 (run,),
@@ -115,6 +117,7 @@ class Views:
             since=since[:MOST_TABLES],
             brought=brought[:MOST_TABLES],
             documents=changed,
+            most_versions=store.VERSIONS,
         )
 
     async def table(self, request: Request) -> Response:

@@ -95,7 +95,7 @@ def test_into_writes_everything_and_nothing_else(source: Source, tmp_path: Path)
     before, files = content(source, tmp_path / "before"), fingerprint(source)
     holder = source.target.query("SELECT holder, held_since FROM sidemirror.sources WHERE name = %s", source.name)
     into = tmp_path / "into"
-    restored(source, "--into", str(into), "--yes")
+    restored(source, "--into", str(into))  # nothing is replaced, so nobody is asked
     (tmp_path / "there").mkdir()
     assert contents_of(into / "sqlite", into / "json", tmp_path / "there") == before
     assert sorted(path.name for path in into.rglob("*") if path.is_file()) == sorted(

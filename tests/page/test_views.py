@@ -15,6 +15,8 @@ import pytest
 from fix_page import Served, Watched, backup, fill, poll, served, sidecar
 from fix_source import Source
 
+from backup.view import store
+
 Look = Callable[..., Watched]
 
 HOSTILE = """<script>document.title='taken'</script><img src=x onerror="document.title='taken'">'"&{{ 7*7 }}{% x %}"""
@@ -145,6 +147,21 @@ def test_large_documents_are_compared_and_the_page_stays_small(new_source: Calla
         assert [line.split("\t")[3].strip() for line in changed["put"]] == ['"language": "after",'] * 2
         assert page.locator("tr.fold").all_inner_texts() == ["\t\t…\t43,989 lines the same"]
         assert page_of_its_own.memory() < 60_000_000
+
+
+def test_a_version_that_is_not_kept_any_more_is_not_said_to_have_been_missing(
+    new_source: Callable[..., Source],
+) -> None:
+    source = new_source()
+    for number in range(store.VERSIONS + 1):
+        (source.json / "often.json").write_text(json.dumps({"n": number}))
+        source.run()
+    (source.json / "late.json").write_text("{}")
+    source.run()
+    with served(source.state) as page_of_its_own:
+        shown = page_of_its_own.ask("/history/1").body
+        assert re.search("often.json</a>; how it was then is not kept here", shown)
+        assert re.search("late.json</a>, not there then", shown)
 
 
 def test_exceptions_are_shown_with_their_key_and_value(running: Running, look: Look) -> None:

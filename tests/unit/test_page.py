@@ -6,11 +6,15 @@ import sqlite3
 import time
 from collections.abc import Iterator
 from contextlib import closing
+from pathlib import Path
 
 import pytest
 
+from backup import events
+from backup.events import Event
 from backup.page import words
 from backup.page.difference import MOST_LINES, difference
+from backup.page.history import happenings
 from backup.page.login import MOST_SESSIONS, SESSION_SECONDS, Login
 from backup.page.series import DAY, projection
 
@@ -128,3 +132,13 @@ def test_a_long_text_that_changed_in_a_few_places_has_a_short_difference() -> No
     kept = {line.before: line.text for line in found if line.mark in " -"}
     assert all(before[number - 1] == text for number, text in kept.items() if number)
     assert "lines the same" in next(line for line in found if line.mark == "…").text
+
+
+def test_what_a_person_did_is_no_alert(tmp_path: Path) -> None:
+    events.append(
+        tmp_path, Event("2026-11-22T01:00:00+00:00", "Restored", "bot", "Restored run 3", "--undo puts it back")
+    )
+    events.append(tmp_path, events.happened("TargetLogin", "run", "the password is refused"))
+    [trouble, restored] = happenings(None, tmp_path)
+    assert (restored.group, restored.good, restored.what) == ("done", True, "Restored run 3")
+    assert trouble.group == "alert"

@@ -49,7 +49,7 @@
   }, [all.runs[0], all.runs[column]]);
 
   // What happened at the same time stands in lanes of its own, one above the other.
-  const lanes = ["alert", "guard", "drill"];
+  const lanes = ["alert", "guard", "drill", "done"];
   // Stacked: what is drawn last stands in front, so the sums go first.
   const history = (element, found) => {
     const [at, added, changed, removed] = found.bars;
@@ -60,14 +60,14 @@
       for (const [when, group, good] of found.marks) {
         const x = plot.valToPos(when, "x", true);
         if (x < bbox.left || x > bbox.left + bbox.width) continue;
-        ctx.fillStyle = colour(group === "guard" ? "late" : good ? "safe" : "wrong");
+        ctx.fillStyle = colour(group === "guard" ? "late" : group === "done" ? "link" : good ? "safe" : "wrong");
         ctx.beginPath();
         ctx.arc(x, bbox.top + (6 + 11 * lanes.indexOf(group)) * devicePixelRatio, 4.5 * devicePixelRatio, 0, 7);
         ctx.fill();
       }
     };
     draw(element, {
-      ...base(element, plain), scales: from0(1, 1.35), hooks: { draw: [marks] },
+      ...base(element, plain), scales: from0(1, 1.45), hooks: { draw: [marks] },
       series: [{}, block("minus"), block("changed"), block("plus")],
     }, [at, at.map((_, n) => added[n] + changed[n] + removed[n]), at.map((_, n) => added[n] + changed[n]), added]);
     if (!element.plot) return;
