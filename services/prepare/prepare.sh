@@ -77,15 +77,15 @@ installation() {
 
 passwords() {
     if [ -z "${SUPABASE_DB_HOST:-}" ]; then
-        password=$(given)
+        password=$(target_password)
         [ -n "$password" ] || password=$(kept secrets/postgres/target_password)
         [ -n "$password" ] || password=$(generated)
         secret postgres "$postgres_uid:$postgres_uid" "$password"
     else
-        password=$(given)
+        password=$(target_password)
         [ -n "$password" ] || {
             echo "prepare: SUPABASE_DB_HOST is set, and no password is given." >&2
-            echo "prepare: set SUPABASE_DB_PASSWORD in .env, or write it to volumes/secrets/target_password." >&2
+            echo "prepare: set SUPABASE_DB_PASSWORD (or SUPABASE_DB_PASSWORD_FILE) in .env, or write it to volumes/secrets/target_password." >&2
             exit 2
         }
     fi
@@ -96,30 +96,38 @@ passwords() {
 
 # The status page's own; empty where the page is to be open to everybody on this machine.
 status_password() {
-    secret page "$bot_uid:$bot_gid" "${STATUS_PASSWORD:-$(kept secrets/status_password)}" status_password
+    value=$(given STATUS_PASSWORD "${STATUS_PASSWORD:-}" status_password)
+    [ -n "$value" ] || value=$(kept secrets/status_password)
+    secret page "$bot_uid:$bot_gid" "$value" status_password
 }
 
 # The password that a person gave, in .env or in a file; a file leaves no trace in `docker inspect`.
-given() {
-    if [ -n "${SUPABASE_DB_PASSWORD:-}" ]; then
-        printf '%s' "$SUPABASE_DB_PASSWORD"
+target_password() {
+    value=$(given SUPABASE_DB_PASSWORD "${SUPABASE_DB_PASSWORD:-}" target_password) || exit
+    if [ -n "$value" ]; then
+        printf '%s' "$value"
     else
         kept secrets/target_password
     fi
 }
 
-# notices FILE VARIABLE VALUE: where the sidecar sends alerts and its sign of life; given in .env, or in a file that .env
-# names, which is mounted at /given. The sidecar's copy may be empty.
+# notices FILE VARIABLE VALUE: where the sidecar sends alerts and its sign of life. The sidecar's copy may be empty.
 notices() {
-    value=$3
-    if [ -s "/given/$1" ]; then
-        [ -z "$value" ] || {
-            echo "prepare: $2 and $2_FILE are both set. Keep one of them in .env." >&2
+    value=$(given "$2" "$3" "$1")
+    secret backup "$bot_uid:$bot_gid" "$value" "$1"
+}
+
+# given VARIABLE VALUE FILE: the value from .env, or what is in the file that .env names, which is mounted at /given.
+given() {
+    if [ -s "/given/$3" ]; then
+        [ -z "$2" ] || {
+            echo "prepare: $1 and $1_FILE are both set. Keep one of them in .env." >&2
             exit 2
         }
-        value=$(cat "/given/$1")
+        cat "/given/$3"
+    else
+        printf '%s' "$2"
     fi
-    secret backup "$bot_uid:$bot_gid" "$value" "$1"
 }
 
 kept() { [ ! -s "$volumes/$1" ] || cat "$volumes/$1"; }

@@ -89,11 +89,17 @@ def test_repair_puts_back_what_somebody_changed_in_the_mirror(stack: Stack) -> N
     assert stack.sql("SELECT count(*) FROM bot_premium_system.payment_history WHERE id = 1") == [["1"]]
 
 
-def test_doctor_tells_of_the_machine_and_of_the_sidecar_and_shows_no_password(stack: Stack) -> None:
+def test_doctor_finds_nothing_wrong_and_shows_no_password(stack: Stack) -> None:
     told = stack.script("doctor").stdout
-    for expected in ("Docker: ", "Compose: ", "disk: ", "service: backup: 0 restarts", "certificate: "):
+    for expected in (
+        "Docker: ",
+        "disk of volumes/: ",
+        "service: backup runs, health healthy, 0 restarts",
+        "certificate: ",
+    ):
         assert f"ok    {expected}" in told
     assert "WRONG" not in told
+    assert told.splitlines()[-1].startswith("Nothing is wrong.")
     assert stack.as_root("cat", "/volumes/secrets/backup/target_password").stdout.strip() not in told
 
 

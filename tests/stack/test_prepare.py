@@ -174,3 +174,18 @@ def test_another_user_gets_everything_when_the_number_changes(volumes: Path, pre
 def test_it_says_nothing_when_all_is_well(prepare: Prepare) -> None:
     result = prepare()
     assert (result.stdout, result.stderr, result.returncode) == ("", "", 0)
+
+
+@pytest.mark.parametrize("name", ["SUPABASE_DB_PASSWORD", "STATUS_PASSWORD", "ALERT_URLS"])
+def test_a_secret_both_in_env_and_in_a_file_is_refused(
+    volumes: Path, tmp_path_factory: pytest.TempPathFactory, name: str
+) -> None:
+    file = tmp_path_factory.mktemp("given") / "secret"
+    file.write_text("planted-Zq9")
+    place = {"SUPABASE_DB_PASSWORD": "target_password"}.get(name, name.lower())
+    mounted = (f"--volume={file}:/given/{place}:ro",)
+    refused = in_container(volumes, "/usr/local/bin/prepare", rights=mounted, **{name: "other-Zq9"})
+    assert refused.returncode == 2
+    assert f"{name} and {name}_FILE are both set" in refused.stderr
+    assert "Zq9" not in refused.stdout + refused.stderr
+    assert in_container(volumes, "/usr/local/bin/prepare", rights=mounted).returncode == 0
