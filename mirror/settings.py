@@ -145,7 +145,7 @@ class Settings(Environment):
             if not self.supabase_db_sslrootcert.is_file():
                 raise ValueError(
                     f"SUPABASE_DB_SSLROOTCERT: there is no file {self.supabase_db_sslrootcert}; put the CA's "
-                    "certificate there (Supabase: Settings, Database, SSL configuration)"
+                    "certificate into volumes/ca (Supabase: Settings, Database, SSL configuration)"
                 )
         return self
 
