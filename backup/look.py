@@ -15,6 +15,7 @@ from pathlib import Path
 from psycopg2.extensions import connection as Connection
 
 from backup import beside, documents, guard, older_copy, snapshot
+from backup.ahead import Ahead
 from backup.apply import RunIdentity
 from backup.changes import (
     ChangeSet,
@@ -164,7 +165,9 @@ def _look_at_database(work: Work, file: str, known: CatalogDatabase | None, seen
         position = base.position if base and found.changed is not None else None
         work.pending.append(Pending(file, old, seen, path, found.changed, position))
         return
-    work.databases.append(DatabaseChange(file, known, schema, copy.mode, tables, found.unchanged, found.pair))
+    rows = Ahead(found.pair, tables)
+    work.open.callback(rows.close)
+    work.databases.append(DatabaseChange(file, known, schema, copy.mode, tables, found.unchanged, rows))
     work.pending.append(Pending(file, path, seen, old, found.changed, copy.position))
 
 

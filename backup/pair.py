@@ -7,10 +7,13 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterable, Iterator
+from itertools import groupby
+from operator import itemgetter
 from pathlib import Path
 from urllib.parse import quote
 
-from backup.changes import TableChanged, TableCreated
+from backup.carried import before_and_after
+from backup.changes import TableChanged
 from mirror.content import TableContent
 from mirror.expressions import register
 from mirror.fits import row_differs, same_key
@@ -28,14 +31,11 @@ class Pair:
     """`main` is the snapshot, `shadow` (where there is one of the same encoding) the shadow; `temp` holds what differs."""
 
     def __init__(self, snapshot: Path, schema: Schema, shadow: Path | None, shadow_schema: Schema | None) -> None:
-        self.contents: dict[str, TableContent] = {}
+        self.snapshot = snapshot
         self.schema = schema
         self.shadow_schema = shadow_schema
         self.encoding = schema.pragmas.encoding
-        self.connection = sqlite3.connect(_private(snapshot), uri=True, isolation_level=None)
-        self.connection.text_factory = bytes
-        register(self.connection, self.encoding)
-        self.connection.execute("PRAGMA temp_store = FILE")
+        self.connection = opened(snapshot, self.encoding)
         # https://www.sqlite.org/lang_attach.html: attached databases must use the same text encoding.
         self.comparable = (
             shadow is not None and shadow_schema is not None and shadow_schema.pragmas.encoding == self.encoding
@@ -143,9 +143,7 @@ class Pair:
         return bool(self._number(f"SELECT EXISTS (SELECT 1 FROM {rows} WHERE {condition})"))
 
     def content(self, table: Table) -> TableContent:
-        """The content of the whole table in the snapshot, once its rows have gone by or by reading them now."""
-        if table.name in self.contents:
-            return self.contents[table.name]
+        """The content of the whole table in the snapshot."""
         return table_content(self.connection, "main", table, self.encoding)
 
     def content_after(self, table: Table, old: Table, before: TableContent, number: int) -> TableContent:
@@ -158,26 +156,13 @@ class Pair:
             removed = _sum(content for _, content in was.others(self._was(old, number), "1"))
             added = _sum(content for _, content in now.others(self._changed(table, number), "1"))
             return before.minus(removed).plus(added)
-        ranges = [
-            int(found)
-            for (found,) in self.connection.execute(
-                f"SELECT DISTINCT k0 >> {RANGE_BITS} FROM (SELECT k0 FROM temp.up_{number} "
-                f"UNION ALL SELECT k0 FROM temp.gone_{number})"
-            )
-        ]
-        if len(ranges) << RANGE_BITS > before.rows:
+        changed = f"(SELECT k0 FROM temp.up_{number} UNION ALL SELECT k0 FROM temp.gone_{number})"
+        if self._number(f"SELECT count(DISTINCT k0 >> {RANGE_BITS}) FROM {changed}") << RANGE_BITS > before.rows:
             return self.content(table)
-        removed, added = (_sum(lines.of_range(number) for number in ranges) for lines in (was, now))
+        rowids = self.connection.execute(f"SELECT k0 >> {RANGE_BITS}, k0 FROM {changed} ORDER BY k0")
+        ranges = ((place, [rowid for _, rowid in some]) for place, some in groupby(rowids, itemgetter(0)))
+        removed, added = before_and_after(was, now, ranges)
         return before.minus(removed).plus(added)
-
-    def created(self, change: TableCreated) -> Iterator[bytes]:
-        lines = Lines(self.connection, "main", change.table, change.mirror, self.encoding)
-        total = TableContent()
-        for piece, content in lines.all():
-            total = total.plus(content)
-            yield piece
-        if change.mirror.fields == hashed_as(change.table).fields:
-            self.contents[change.table.name] = total
 
     def upserts(self, change: TableChanged) -> Iterator[bytes]:
         lines = Lines(self.connection, "main", change.table, change.mirror, self.encoding)
@@ -238,6 +223,15 @@ class Pair:
 
     def _number(self, query: str) -> int:
         return int(self.connection.execute(query).fetchone()[0])
+
+
+def opened(path: Path, encoding: str) -> sqlite3.Connection:
+    """A connection to a private copy that gives text as bytes and has the functions of our SQL."""
+    connection = sqlite3.connect(_private(path), uri=True, isolation_level=None)
+    connection.text_factory = bytes
+    register(connection, encoding)
+    connection.execute("PRAGMA temp_store = FILE")
+    return connection
 
 
 def _private(path: Path | None) -> str:

@@ -6,6 +6,7 @@ import json
 import logging
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -78,9 +79,10 @@ def run(settings: BackupSettings, kind: str, token: UUID | None = None, session:
         _remember(work, files.databases)
         if work.full:
             thin(connection, settings.source_name, settings.retention, looked_at)
-        remember(work, counts, time.monotonic() - began)
+        seconds = time.monotonic() - began
+        remember(work, counts, seconds)
     session.seen = seen
-    return _report(work, counts, looked_at, time.monotonic() - began)
+    return _report(work, counts, looked_at, seconds)
 
 
 def _known_state(connection: Connection, identity: RunIdentity) -> State | None:
@@ -138,7 +140,9 @@ def _send(work: Work) -> Counts:
 def _commit(work: Work) -> Counts:
     """Commits what changed; even when nothing did, the mirror must not be open to others, and must be one to write to."""
     if not work.changes.empty:
-        return apply(work.connection, work.state, work.identity, work.changes, lambda: _make_durable(work))
+        with ThreadPoolExecutor(1) as disk:
+            durable = disk.submit(_make_durable, work)
+            return apply(work.connection, work.state, work.identity, work.changes, durable.result)
     if work.state:
         catalog.require_private(work.connection)
         if work.full:

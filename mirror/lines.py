@@ -8,7 +8,7 @@ itself. Which of the two a row is follows from the row alone, and its line is th
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from hashlib import blake2b
 from itertools import groupby
 from operator import itemgetter
@@ -56,6 +56,8 @@ class Lines:
             f"WHERE {self.rowid} BETWEEN ? AND ? AND {self.plain}"
         )
 
+        self.rowids_between = f"SELECT {self.rowid} FROM {self.relation} NOT INDEXED WHERE {self.rowid} BETWEEN ? AND ?"
+
     def all(self) -> Iterator[Piece]:
         """Every row, once, as pieces of whole lines (a large row: as several pieces, the content with the last)."""
         done = 0
@@ -97,6 +99,24 @@ class Lines:
             for _, other in self.others(self.relation, condition):
                 content = content.plus(other)
         return content
+
+    def plain_lines(self, low: int, high: int) -> dict[int, bytes] | None:
+        """The lines of the rows with rowids from `low` to `high`, by rowid; None if one of them needs care."""
+        if self.plain == "0":
+            return None
+        rowids = [rowid for (rowid,) in self.connection.execute(self.rowids_between, (low, high))]
+        [(_, joined_lines)] = self.connection.execute(self.of_plain_range, (low, high))
+        lines = joined_lines.split(b"\n") if joined_lines is not None else []
+        return dict(zip(rowids, lines, strict=True)) if len(lines) == len(rowids) else None
+
+    def of_plain(self, lines: Mapping[int, bytes]) -> TableContent | None:
+        """The content of a range that has just these lines; None if they do not say what they mean."""
+        if not lines:
+            return _NOTHING
+        chunk = b"\n".join([lines[rowid] for rowid in sorted(lines)]) + b"\n"
+        if not is_plain(chunk, len(lines), self.fields):
+            return None
+        return of_lines(len(lines), blake2b(chunk, digest_size=32))
 
     def parts(self, rows: int) -> list[Part]:
         """The table in parts of about so many rows, whose contents add up to the whole's; one where it cannot be divided."""
@@ -173,7 +193,7 @@ class Lines:
             yield self._checked(number, len(lines), b"\n".join(lines) + b"\n")
 
     def _plain_range(self, number: int) -> Iterator[Piece]:
-        rows, lines = self.connection.execute(self.of_plain_range, _bounds(number)).fetchone()
+        rows, lines = self.connection.execute(self.of_plain_range, bounds(number)).fetchone()
         if rows:
             yield self._checked(number, rows, lines + b"\n")
 
@@ -186,14 +206,15 @@ class Lines:
         return chunk, of_lines(rows, blake2b(chunk, digest_size=32))
 
     def _range(self, number: int) -> str:
-        low, high = _bounds(number)
+        low, high = bounds(number)
         return f"{self.rowid} BETWEEN {low} AND {high}"
 
     def _number(self, query: str) -> int:
         return int(self.connection.execute(query).fetchone()[0])
 
 
-def _bounds(number: int) -> tuple[int, int]:
+def bounds(number: int) -> tuple[int, int]:
+    """The first and the last rowid of a range."""
     return number << RANGE_BITS, (number << RANGE_BITS) + (1 << RANGE_BITS) - 1
 
 

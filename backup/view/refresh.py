@@ -117,9 +117,10 @@ def _exact(number: int, database: CatalogDatabase, table: CatalogTable) -> sql.C
     mirror = sql.Identifier(database.schema_name, table.mirror.mirror_name)
     key = sql.SQL(", ").join(sql.Identifier(name) for name in table.mirror.key)
     return sql.SQL(
-        "SELECT {number}, (SELECT count(*) FROM {mirror} WHERE _exact IS NOT NULL), (SELECT jsonb_agg(e) FROM ("
+        "SELECT {number}, c.rows, CASE WHEN c.rows > 0 THEN (SELECT jsonb_agg(e) FROM ("
         "SELECT left(jsonb_build_array({key})::text, 200) AS key, left(_exact::text, 300) AS exact "
-        "FROM {mirror} WHERE _exact IS NOT NULL LIMIT {examples}) AS e)"
+        "FROM {mirror} WHERE _exact IS NOT NULL LIMIT {examples}) AS e) END "
+        "FROM (SELECT count(*) AS rows FROM {mirror} WHERE _exact IS NOT NULL) AS c"
     ).format(number=sql.Literal(number), mirror=mirror, key=key, examples=sql.Literal(EXAMPLES))
 
 
