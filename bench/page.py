@@ -82,7 +82,7 @@ def fill(state: Path) -> None:
             view, source="bench", host="postgres", last_run=POINTS, limit_seconds=22_200, size_limit=500_000_000
         )
         view.executemany(
-            "INSERT INTO tables VALUES (?, ?, ?, 0, 1000, 1000, 1, ?, 100000, 0, '[]', NULL)",
+            "INSERT INTO tables VALUES (?, ?, ?, 0, 1000, 1000, 1, ?, 100000, 0, '[]', NULL, NULL)",
             [(n, f"database_{n % 4}.db", f"table_{n}", now) for n in range(1, TABLES + 1)],
         )
         at = [now - (POINTS - run) * 259.2 for run in range(1, POINTS + 1)]

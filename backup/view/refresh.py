@@ -50,7 +50,7 @@ def refresh(
         names = [one.table.mirror.name for one in tables if one.database is database]
         _measure(view, database.file, names, shadows.path(database.file, database.token))
     view.executemany(
-        "UPDATE tables SET measured_at = ? WHERE file = ? AND name = ?",
+        "UPDATE tables SET measured_at = ?, measured_rows = mirror WHERE file = ? AND name = ?",
         [(now, one.database.file, one.table.mirror.name) for one in tables],
     )
     try:

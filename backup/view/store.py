@@ -42,6 +42,7 @@ CREATE TABLE tables (
     bytes INTEGER,                  -- of the table with its indexes, in the shadow
     exact INTEGER, examples TEXT,   -- rows with _exact values; a JSON array of a few of them
     measured_at REAL,               -- when bytes, exact and examples were last read; NULL: never
+    measured_rows INTEGER,          -- and how many rows the mirror had then
     UNIQUE (file, name)
 );
 CREATE TABLE points (

@@ -80,6 +80,18 @@ def test_a_table_is_not_counted_anew_within_five_minutes_nor_for_as_many_rows_as
     assert tables(lived, "exact")[1] == (1,)
 
 
+def test_a_table_that_grows_is_counted_sooner(lived: Source) -> None:
+    lived.write("UPDATE t SET n = 'two' WHERE id = 2")
+    lived.run()
+    earlier(lived, 30)
+    catch_up(lived)
+    assert tables(lived, "exact")[1] == (0,), "it has as many rows as before"
+    lived.write("INSERT INTO t VALUES (3, 3)")
+    lived.run()
+    catch_up(lived)
+    assert tables(lived, "exact")[1] == (1,)
+
+
 def test_a_drill_proves_its_restore_point_on_the_page_at_once(lived: Source) -> None:
     with closing(sqlite3.connect(lived.state / store.FILE, isolation_level=None)) as view:
         assert view.execute("SELECT proved FROM points").fetchall() == [(0,)]

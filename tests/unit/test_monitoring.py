@@ -30,7 +30,7 @@ def state(tmp_path: Path) -> Path:
     (tmp_path / "alive").touch()
     with store.writing(tmp_path, "a target") as view:
         store.set_facts(view, size_limit=500, limit_seconds=60)
-        view.execute("INSERT INTO tables VALUES (1, 'bot.db', 'a \"table\"\n', 0, 3, 3, 1, 1.0, 4096, 1, '[]', 1.0)")
+        view.execute("INSERT INTO tables VALUES (1, 'bot.db', 'a \"table\"\n', 0, 3, 3, 1, 1.0, 4096, 1, '[]', 1.0, 3)")
         view.execute("INSERT INTO databases VALUES ('bot.db', 8192, NULL)")
         view.execute("INSERT INTO points VALUES (2, 1.0, 'run', 3, 0, 0, 0, 0)")
         view.execute("INSERT INTO tries VALUES (1.0, 2, 1, 0.1, 2000, 0.5)")
