@@ -1,8 +1,8 @@
 """An older copy of a database in place of the newer one: put back by hand, or by another backup tool.
 
 It looks like any other change: rows come and go. What gives it away is that the file is another one, or its change counter
-has gone back, while its content is exactly that of an older restore point. Each by itself is ordinary: a bot may add a row
-and take it away again, and a program may write its file anew.
+or an AUTOINCREMENT counter has gone back, while its content is exactly that of an older restore point. Each by itself is
+ordinary: a bot may add a row and take it away again, and a program may write its file anew.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ def check(
     signatures: tuple[str, str],
 ) -> None:
     """Raises GuardHeld for an older copy. `signatures`: of the file as it was at the last run, and as it is now."""
-    if not tables or not replaced(*signatures):
+    if not tables or not (replaced(*signatures) or pair.counter_went_back()):
         return
     contents = dict(unchanged)
     for change in tables:

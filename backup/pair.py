@@ -20,6 +20,7 @@ from mirror.fits import row_differs, same_key
 from mirror.lines import RANGE_BITS, Lines, hashed_as, table_content
 from mirror.mapping import KeyKind
 from mirror.names import quote_sqlite
+from mirror.part import SEQUENCE
 from mirror.schema import Schema, Table
 from mirror.values import key_line
 
@@ -179,6 +180,18 @@ class Pair:
 
     def count_deletes(self, table: Table, old: Table, key_kind: KeyKind, number: int) -> int:
         return self._number(f"SELECT count(*) {self._deleted_rows(table, old, key_kind, number)}")
+
+    def counter_went_back(self) -> bool:
+        """Whether an AUTOINCREMENT counter is lower than in the shadow (https://www.sqlite.org/autoinc.html)."""
+        both = self.comparable and self.shadow_schema and self.shadow_schema.table(SEQUENCE)
+        return bool(
+            both
+            and self.schema.table(SEQUENCE)
+            and self._number(
+                f"SELECT EXISTS (SELECT 1 FROM shadow.{SEQUENCE} o JOIN main.{SEQUENCE} n ON n.name = o.name "
+                "WHERE n.seq < o.seq)"
+            )
+        )
 
     def _deleted(self, change: TableChanged) -> str:
         old = self._old(change.known.mirror.name)
