@@ -149,6 +149,18 @@ def test_missing_rights_are_told(target: Target) -> None:
     assert isinstance(error, TargetRefused)
 
 
+def test_a_database_without_a_free_connection_may_be_tried_again(target: Target) -> None:
+    home, full = Target("postgres", target.environ), f"{target.name}_full"
+    home.query(f"CREATE DATABASE {full} CONNECTION LIMIT 0")
+    try:
+        error = attempt(changed(target, NAME=full))
+    finally:
+        home.query(f"DROP DATABASE {full}")
+    assert isinstance(error, TargetUnreachable)
+    assert "no free connection" in error.what
+    assert "pg_stat_activity" in error.hint
+
+
 def test_a_connection_that_is_cut_may_be_tried_again(target: Target) -> None:
     error = attempt(target.environ, "SELECT pg_terminate_backend(pg_backend_pid())")
     assert isinstance(error, TargetUnreachable)
