@@ -15,6 +15,9 @@ SPANS = {"day": 86400.0, "week": 7 * 86400.0, "month": 30 * 86400.0, "all": None
 BARS = 96
 POINTS_ON_A_PAGE = 50
 
+# Between the end of a drill and the line of the events that tells it.
+SAME_SECONDS = 30
+
 # What an event is on the line of time, by its kind.
 _GROUPS = {
     "GuardHeld": "guard", "Accepted": "guard", "Drill": "drill", "DrillFailed": "drill", "NotVerified": "drill",
@@ -131,12 +134,15 @@ def happenings(view: sqlite3.Connection | None, state_dir: Path, newest: int = 1
     found = [
         _happening(event) for event in written if event.ended or (event.kind, event.subject, event.what) not in over
     ]
-    # The events have the latest drills; the target remembers those of before the file began.
+    # The events have the latest drills, by their end; the target remembers those of before the file began, by their start.
     oldest = min((one.at for one in found), default=1e12)
+    ends = [one.at for one in found if one.group == "drill"]
     if view is not None:
         for at, run, ok, took, what in view.execute(
             "SELECT at, run, ok, seconds, what FROM drills WHERE at < ? ORDER BY at DESC LIMIT ?", (oldest, newest)
         ):
+            if any(0 <= end - at <= (took or 0) + SAME_SECONDS for end in ends):
+                continue
             told = (
                 f"restore point {run} restored and compared in {answer.took(took)}" if ok else f"a drill failed: {what}"
             )

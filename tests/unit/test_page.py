@@ -6,6 +6,7 @@ import sqlite3
 import time
 from collections.abc import Iterator
 from contextlib import closing
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -132,6 +133,16 @@ def test_a_long_text_that_changed_in_a_few_places_has_a_short_difference() -> No
     kept = {line.before: line.text for line in found if line.mark in " -"}
     assert all(before[number - 1] == text for number, text in kept.items() if number)
     assert "lines the same" in next(line for line in found if line.mark == "…").text
+
+
+def test_a_drill_that_the_events_tell_is_not_told_twice(tmp_path: Path) -> None:
+    with closing(sqlite3.connect(":memory:")) as view:
+        view.execute("CREATE TABLE drills (at REAL, run INTEGER, ok INTEGER, seconds REAL, what TEXT)")
+        end = datetime(2026, 11, 22, 1, tzinfo=UTC).timestamp()
+        view.executemany("INSERT INTO drills VALUES (?, ?, 1, 4.0, NULL)", [(end - 86400, 1), (end - 5, 2)])
+        events.append(tmp_path, Event("2026-11-22T01:00:00+00:00", "Drill", "drill", "Drill: run 2 was restored", ""))
+        told = [one.what for one in happenings(view, tmp_path)]
+    assert told == ["Drill: run 2 was restored", "restore point 1 restored and compared in 4.0 s"]
 
 
 def test_what_a_person_did_is_no_alert(tmp_path: Path) -> None:
