@@ -216,7 +216,7 @@ def test_a_state_folder_that_cannot_be_written_to_is_told(source: Source) -> Non
             source.run()
     finally:
         source.state.chmod(0o700)
-    assert "STATE_DIR" in caught.value.hint
+    assert "./sidemirror up" in caught.value.hint
 
 
 def test_a_connection_cut_in_the_middle_of_a_run_leaves_nothing_of_it(source: Source) -> None:
