@@ -15,16 +15,16 @@ import sqlite3
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from importlib.metadata import version
-from pathlib import Path
 
 import psycopg2
 from psycopg2.extensions import connection as Connection
 
-from backup import source, watch
+from backup import noticing, source, watch
 from backup.answer import ago, answer, limit_seconds
 from backup.certificate import certificate
 from backup.check import Finding, Note, check, found
 from backup.config import BackupSettings
+from backup.file_systems import NETWORK, kind_of, mounts
 from backup.send import unusable
 from backup.watch import known_now
 from backup.wrong import wrong_now
@@ -32,7 +32,6 @@ from mirror.errors import ConfigError, SidemirrorError, SourceUnreadable, StateE
 from mirror.target import connected, translated
 
 CLOCK_SECONDS = 5.0
-_NETWORK = re.compile(r"nfs|cifs|smb|9p|virtiofs|fuse\.(?!fuse-overlayfs)|ceph|gluster|afs|drvfs")
 
 
 def doctor(settings: BackupSettings) -> Iterator[Finding]:
@@ -132,12 +131,11 @@ def _disk(settings: BackupSettings) -> str:
 
 
 def _file_systems(settings: BackupSettings) -> str:
-    mounted = _mounts()
+    mounted = mounts()
     found = {}
     for name, folder in (("sqlite", settings.sqlite_dir), ("json", settings.json_dir), ("state", settings.state_dir)):
-        place = folder.resolve()
-        found[name] = next(mounted[str(at)] for at in (place, *place.parents) if str(at) in mounted)
-    far = sorted(name for name, kind in found.items() if _NETWORK.match(kind))
+        found[name] = kind_of(folder, mounted)
+    far = sorted(name for name, kind in found.items() if NETWORK.match(kind))
     if far:
         raise SourceUnreadable(
             f"{', '.join(far)} is on a network or shared file system ({found[far[0]]})",
@@ -146,14 +144,7 @@ def _file_systems(settings: BackupSettings) -> str:
     return ", ".join(f"{name} {kind}" for name, kind in found.items())
 
 
-def _mounts() -> dict[str, str]:
-    """Mount point: kind of file system, from the kernel (man 5 proc, mountinfo)."""
-    lines = Path("/proc/self/mountinfo").read_text(encoding="utf-8").splitlines()
-    split = (line.split(" - ") for line in lines)
-    return {left.split()[4]: right.split()[0] for left, right in split}
-
-
-def _inotify(settings: BackupSettings) -> str:
+def _inotify(settings: BackupSettings) -> str | Note:
     """Whether changes of files can be waited for (man 7 inotify)."""
     library = ctypes.CDLL(ctypes.util.find_library("c") or "libc.so.6", use_errno=True)
     descriptor = library.inotify_init1(os.O_CLOEXEC)
@@ -166,6 +157,12 @@ def _inotify(settings: BackupSettings) -> str:
     finally:
         if descriptor >= 0:
             os.close(descriptor)
+    polling = noticing.read(settings.state_dir)
+    if polling is not None:
+        return Note(
+            polling.sentence,
+            "keep volumes/ on a disk of this machine, and raise its inotify limits where they are reached; nothing is lost meanwhile",
+        )
     return "changes of files can be waited for"
 
 

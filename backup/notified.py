@@ -5,6 +5,7 @@ It comes across containers, as long as all of them are on one kernel and the fol
 
 from __future__ import annotations
 
+import errno
 import os
 import select
 from collections.abc import Iterator
@@ -24,6 +25,8 @@ _WRITTEN = (
     | flags.DELETE_SELF
     | flags.MOVE_SELF
 )
+# A folder that is gone again, or that we may not look into: a run tells it.
+_NOT_THIS_ONE = (errno.ENOENT, errno.ENOTDIR, errno.EACCES)
 _FOLDERS_CHANGED = flags.ISDIR | flags.Q_OVERFLOW | flags.DELETE_SELF | flags.MOVE_SELF | flags.IGNORED
 
 
@@ -34,13 +37,21 @@ class Watch:
         self.folders = folders
         self.wake = wake
         self.inotify: INotify | None = None
-        self._open()
+        self.missing: list[Path] = []  # of `folders`; nobody tells when they come back
+        self.open()
+
+    @property
+    def works(self) -> bool:
+        return self.inotify is not None
 
     def wait(self, seconds: float, deaf: bool = False) -> bool:
         """Whether something was written, as soon as it was; False after `seconds`, or when woken.
 
         `deaf`: only sleeps. What is written meanwhile is kept by the kernel, equal things once.
         """
+        if not deaf and any(folder.is_dir() for folder in self.missing):
+            self.open()
+            return True
         poll = select.poll()
         poll.register(self.wake, select.POLLIN)
         if self.inotify is not None and not deaf:
@@ -58,18 +69,26 @@ class Watch:
         assert self.inotify is not None
         events = self.inotify.read(timeout=0)
         if any(event.mask & _FOLDERS_CHANGED for event in events):
-            self._open()
+            self.open()
         return any(not event.name.endswith("-shm") for event in events)
 
-    def _open(self) -> None:
+    def open(self) -> None:
         """Watches every folder anew. Where the kernel allows no (more) watches, there are none at all."""
         self.close()
-        self.inotify = INotify()
+        self.missing = [folder for folder in self.folders if not folder.is_dir()]
         try:
+            self.inotify = INotify()
             for folder in self._all_folders():
-                self.inotify.add_watch(folder, _WRITTEN)
+                self._add(self.inotify, folder)
         except OSError:
             self.close()
+
+    def _add(self, inotify: INotify, folder: Path) -> None:
+        try:
+            inotify.add_watch(folder, _WRITTEN)
+        except OSError as error:
+            if error.errno not in _NOT_THIS_ONE:
+                raise
 
     def _all_folders(self) -> Iterator[Path]:
         for top in self.folders:

@@ -11,11 +11,12 @@ from datetime import UTC, datetime, timedelta
 from types import FrameType
 from uuid import UUID
 
-from backup import drilling, outcome
+from backup import drilling, noticing, outcome
 from backup.agenda import Agenda, jittered, left_of
 from backup.alive import Beat
 from backup.config import BackupSettings
 from backup.heartbeat import Heartbeat
+from backup.noticing import Polling
 from backup.on_change import OnChange
 from backup.outcome import Outcome
 from backup.remember import remember
@@ -61,6 +62,7 @@ class Scheduler:
         self.figures = Figures()
         self.wake = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
         self.changes: OnChange | None = None
+        self.polling = noticing.read(self.settings.state_dir)  # as it is written down
 
     def serve(self) -> None:
         """The sidecar's main loop; returns after SIGTERM or SIGINT."""
@@ -195,19 +197,32 @@ class Scheduler:
         folders = (self.settings.sqlite_dir, self.settings.json_dir)
         interval = self.settings.min_interval.total_seconds()
         self.changes = OnChange(folders, interval, self.wake) if self.settings.backup_on_change else None
+        self._note_how_changes_are_noticed(self.changes.polling if self.changes else None)
+
+    def _note_how_changes_are_noticed(self, polling: Polling | None) -> None:
+        if polling == self.polling:
+            return
+        try:
+            noticing.write(self.settings.state_dir, polling)
+        except SidemirrorError as error:
+            log.error("%s", error)
+        self.polling = polling
 
     def _wait(self, seconds: float) -> bool:
         """At most so long, and not after a signal. True: the source is to be looked at."""
         if self.changes is not None:
-            return self.changes.wait(seconds)
+            look = self.changes.wait(seconds)
+            self._note_how_changes_are_noticed(self.changes.polling)
+            return look
         self.stopping.wait(seconds)
         return False
 
     def _run_if_written_to(self) -> None:
         """While a failed run waits to be tried again, that try is the next run."""
-        if self.changes is not None and self.session.written_to(self.settings):
-            self.changes.found()
+        if self.changes is not None and self.changes.is_due(self.session.look(self.settings)):
+            self.changes.run_begins()
             self.job(kind="change")
+            self.changes.run_ended()
 
     def _failed(self, before: Outcome, error: SidemirrorError, at: datetime, kind: str) -> None:
         log.error("%s", error)

@@ -3,14 +3,23 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from enum import Enum
 
 from backup import documents, source
 from backup.config import BackupSettings
 from backup.kept import KeptConnection
-from backup.signature import signature
+from backup.signature import only_begun, signature
 from mirror.errors import SourceError
 
 Seen = dict[tuple[str, str], str]  # signature of each file, by kind and name
+
+
+class Look(Enum):
+    """What a look at the source found: nothing new, a commit that has begun, or something that was written."""
+
+    SAME = "same"
+    BEGUN = "begun"
+    WRITTEN = "written"
 
 
 @dataclass
@@ -24,9 +33,17 @@ class Session:
     def close(self) -> None:
         self.connection.close()
 
-    def written_to(self, settings: BackupSettings) -> bool:
+    def look(self, settings: BackupSettings) -> Look:
         """Whether the source is another than the last run saw. Only file times and headers are looked at."""
-        return self.seen is not None and self.seen != see(settings)
+        if self.seen is None or (now := see(settings)) == self.seen:
+            return Look.SAME
+        return Look.BEGUN if now is not None and _only_begun(self.seen, now) else Look.WRITTEN
+
+
+def _only_begun(before: Seen, now: Seen) -> bool:
+    differing = [name for name in before.keys() | now.keys() if before.get(name) != now.get(name)]
+    pairs = [(kind, before.get((kind, file)), now.get((kind, file))) for kind, file in differing]
+    return all(kind == "database" and was and found and only_begun(was, found) for kind, was, found in pairs)
 
 
 def see(settings: BackupSettings) -> Seen | None:

@@ -10,8 +10,8 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-# Where in each file the bytes are that a commit changes.
-_PARTS = (("", 0, 100), ("-wal", 0, 32), ("-shm", 0, 136), ("-journal", 0, 28))
+# Where in each file the bytes are that a commit changes. Behind these 96 of the WAL index are the marks that readers leave.
+_PARTS = (("", 0, 100), ("-wal", 0, 32), ("-shm", 0, 96), ("-journal", 0, 28))
 
 
 def signature(path: Path) -> str:
@@ -21,6 +21,14 @@ def signature(path: Path) -> str:
     (https://www.sqlite.org/howtocorrupt.html#_posix_advisory_locks_canceled_by_a_separate_thread_doing_close_).
     """
     return ";".join(_part(Path(f"{path}{suffix}"), start, size) for suffix, start, size in _PARTS)
+
+
+def only_begun(before: str, now: str) -> bool:
+    """Whether the two differ in nothing that a commit leaves: there is more in the WAL, or a journal, but the WAL index and
+    the file are as they were. So a writer is at work, and is not done."""
+    file, wal, index, _ = before.split(";")
+    file_now, wal_now, index_now, _ = now.split(";")
+    return (file, index) == (file_now, index_now) and (wal == wal_now or index != "-")
 
 
 def replaced(before: str, now: str) -> bool:

@@ -10,7 +10,7 @@ from typing import Any
 from psycopg2 import sql
 from psycopg2.extensions import connection as Connection
 
-from backup import answer, outcome, source, watch
+from backup import answer, noticing, outcome, source, watch
 from backup.config import BackupSettings
 from backup.here import rows_here
 from backup.outcome import Outcome
@@ -18,6 +18,8 @@ from backup.wrong import Wrong, wrong_now
 from mirror.catalog import CatalogDatabase, State, read_state
 from mirror.errors import SidemirrorError, StateError, TargetError
 from mirror.target import connected
+
+AT_ONCE = "Changes are noticed when they are written"
 
 
 @dataclass(frozen=True)
@@ -49,6 +51,7 @@ class Status:
     target_bytes: int | None
     target_bytes_limit: int
     alerts: str  # who is told when something goes wrong
+    changes: str  # how a change is noticed
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)
@@ -98,7 +101,15 @@ def status(settings: BackupSettings) -> Status:
         target_bytes=state.target_bytes if state else None,
         target_bytes_limit=settings.target_size_limit,
         alerts=_alerts(settings),
+        changes=_changes(settings),
     )
+
+
+def _changes(settings: BackupSettings) -> str:
+    polling = noticing.read(settings.state_dir)
+    if not settings.backup_on_change:
+        return f"Changes are mirrored every {settings.backup_every} only (BACKUP_ON_CHANGE is off)"
+    return polling.sentence if polling else AT_ONCE
 
 
 def _alerts(settings: BackupSettings) -> str:

@@ -7,7 +7,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from backup.answer import took
-from backup.status import FileStatus, Status
+from backup.status import AT_ONCE, FileStatus, Status
 
 MOST_FILES = 20
 
@@ -27,6 +27,8 @@ def show(status: Status, console: Console) -> None:
     console.print(f"\nSource {status.source}, target {status.target}: run {status.outcome.run or '-'}, {_size(status)}")
     console.print(f"Last try {status.outcome.tried_at or '-'}, next {status.outcome.next_at or '-'}")
     console.print(_drill(status))
+    if status.changes != AT_ONCE:
+        console.print(escape(status.changes))
     console.print(f"{escape(status.alerts)}\n")
     table = Table("file", "here", "mirror", box=None, pad_edge=False)
     mirror_otherwise = "missing" if status.target_bytes is not None else "unknown"

@@ -31,7 +31,7 @@ def figures(place: Place, rounds: int, rows: int) -> list[Figure]:
         for _ in range(2):  # a file that was just written to is looked at twice
             run(config, "run", session=session)
         wire.reset()
-        looks = [_timed(lambda: session.written_to(config)) for _ in range(LOOKS)]
+        looks = [_timed(lambda: session.look(config)) for _ in range(LOOKS)]
         sent = wire.sent
         runs = [_timed(lambda: run(config, "run", session=session)) for _ in range(rounds)]
         trips = wire.round_trips / rounds

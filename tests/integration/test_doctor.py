@@ -164,12 +164,12 @@ def test_a_clock_that_is_not_the_targets_is_told(mirrored: Source) -> None:
 
 def test_files_on_a_network_file_system_are_told(mirrored: Source, monkeypatch: pytest.MonkeyPatch) -> None:
     for kind in ("nfs4", "cifs", "9p", "virtiofs", "fuse.sshfs"):
-        monkeypatch.setattr(looking, "_mounts", lambda kind=kind: {"/": "ext4", str(mirrored.sqlite): kind})
+        monkeypatch.setattr(looking, "mounts", lambda kind=kind: {"/": "ext4", str(mirrored.sqlite): kind})
         with pytest.raises(
             SourceUnreadable, match=rf"sqlite is on a network or shared file system \({re.escape(kind)}\)"
         ):
             looking._file_systems(mirrored.settings)
-    monkeypatch.setattr(looking, "_mounts", lambda: {"/": "overlay"})
+    monkeypatch.setattr(looking, "mounts", lambda: {"/": "overlay"})
     assert looking._file_systems(mirrored.settings) == "sqlite overlay, json overlay, state overlay"
 
 
