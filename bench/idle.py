@@ -1,4 +1,8 @@
-"""A sidecar that has nothing to do, supervisor and all: processor and memory, against Litestream."""
+"""A sidecar that has nothing to do: processor and memory of its container, against Litestream.
+
+Its processes are supervisord, the scheduler, the watch that sends alerts, and the listener that ends the container. The
+status page is a container of its own, with a figure of its own (page.py).
+"""
 
 from __future__ import annotations
 
@@ -25,14 +29,14 @@ def figures(place: Place, rounds: int, rows: int) -> list[Figure]:
             their_cpu, their_occupied = _usage(service, seconds)
     return [
         Figure(
-            "idle, processor, supervisor and all",
+            "idle, processor: scheduler, watch, supervisor",
             f"{cpu:.2f} % of a core",
             f"Litestream {their_cpu:.2f} %",
             f"{MOST_CPU} %",
             cpu <= MOST_CPU,
         ),
         Figure(
-            "idle, memory of all of its processes",
+            "idle, memory: scheduler, watch, supervisor, shared pages counted once",
             f"{occupied / 1e6:.0f} MB",
             f"Litestream {their_occupied / 1e6:.0f} MB",
             f"{MOST_BYTES / 1e6:.0f} MB",
