@@ -161,7 +161,7 @@ def _inotify(settings: BackupSettings) -> str | Note:
     if polling is not None:
         return Note(
             polling.sentence,
-            "keep volumes/ on a disk of this machine, and raise its inotify limits where they are reached; nothing is lost meanwhile",
+            "keep volumes/ on a disk of this machine, and raise its inotify limits where they are reached",
         )
     return "changes of files can be waited for"
 
