@@ -53,16 +53,16 @@ def test_a_reader_leaves_nothing_that_looks_like_a_commit(bot: sqlite3.Connectio
     assert signature(tmp_path / "bot.db") == before
 
 
-def test_runs_start_earlier_by_what_they_take_there_and_back_and_by_a_quarter_at_most() -> None:
+def test_runs_start_earlier_by_a_tenth_and_what_they_take_there_and_back_and_by_a_quarter_at_most() -> None:
     pace = Pace(1.0)
-    assert pace.apart == 1.0
+    assert pace.apart == 0.9
     pace.ran(0.05)
-    assert pace.apart == pytest.approx(0.9)
+    assert pace.apart == pytest.approx(0.8)
     pace.ran(30.0)
     assert pace.apart == 0.75
     for _ in range(8):
         pace.ran(0.02)
-    assert pace.apart == pytest.approx(0.96)
+    assert pace.apart == pytest.approx(0.86)
     assert Pace(0.0).apart == 0.0
 
 
