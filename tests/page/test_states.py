@@ -25,6 +25,7 @@ SAID = {
     "target down": ("wrong", "NOT SAFE: everything up to", "NOT SAFE"),
     "guard held": ("wrong", "NOT SAFE: everything up to", "NOT SAFE"),
     "drill failed": ("wrong", "NOT SAFE: everything up to", "NOT SAFE"),
+    "password refused": ("stopped", "NOT SAFE: everything up to", "NOT SAFE"),
     "sidecar lost": ("lost", "NOT KNOWN: the sidecar has not been heard from for", "Not known"),
 }
 
@@ -45,6 +46,10 @@ def in_state(name: str, new_source: NewSource) -> Iterator[Served]:
         source.target.query(f"DELETE FROM {schema}.payment_history WHERE id = 9")
         assert backup(source, "drill").returncode != 0
     environ = {"SUPABASE_DB_PORT": "9"} if name == "target down" else {}
+    if name == "password refused":
+        wrong = source.folder / "wrong password"
+        wrong.write_text("not the password")
+        environ = {"SUPABASE_DB_PASSWORD_FILE": str(wrong)}
     with sidecar(source, **environ) as process, served(source.state) as page:
         if name == "behind":
             poll("the first run came through", lambda: page.state() == "safe")
@@ -81,7 +86,7 @@ def test_the_answer_comes_first_in_words_and_in_colour(name: str, look: Look, ne
             )
             assert watched.violations() == []
             watched.picture(f"{name.replace(' ', '-')}-{'phone-dark' if dark else 'desktop'}")
-        if state == "wrong":
+        if state in ("wrong", "stopped"):
             trouble = page.locator(".troubles")
             assert "Try: " in trouble.inner_text()
         if name == "target down":
