@@ -19,7 +19,9 @@ from backup.view import store
 
 Look = Callable[..., Watched]
 
-HOSTILE = """<script>document.title='taken'</script><img src=x onerror="document.title='taken'">'"&{{ 7*7 }}{% x %}"""
+HOSTILE = (
+    """<script>document.title='taken'</script><img src=x onerror="document.title='taken'">'"&{{ 1234567*89 }}{% x %}"""
+)
 
 
 @dataclass
@@ -71,7 +73,7 @@ def test_every_view_of_hostile_data_is_text_and_without_fault(running: Running, 
         page = watched.open(path)
         assert page.title() != "taken"
         assert page.locator("main script, main img, main b").count() == 0
-        assert "49" not in page.locator("main").inner_text() or "{{ 7*7 }}" in page.locator("main").inner_text()
+        assert str(1234567 * 89) not in page.locator("main").inner_text()
         kind = re.sub(r"\d+", "N", path.split("?")[0])
         if kind not in seen:
             seen.add(kind)
