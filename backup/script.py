@@ -8,6 +8,7 @@ from itertools import chain, count
 from psycopg2 import sql
 from psycopg2.extensions import cursor as Cursor
 
+from backup.patience import of_a_slow_reader
 from mirror.errors import SidemirrorError
 from mirror.target import LOCAL_SETTINGS
 from mirror.values import COPY_OPTIONS, split_sent
@@ -67,7 +68,8 @@ class Script:
         self.flush()
         command = sql.SQL(f"COPY {{}} FROM STDIN WITH ({', '.join([COPY_OPTIONS, *options])})").format(table)
         stream = _Stream(chunks)
-        self.cursor.copy_expert(command, stream, size=CHUNK_BYTES)
+        with of_a_slow_reader(self.cursor.connection):
+            self.cursor.copy_expert(command, stream, size=CHUNK_BYTES)
         self.bytes_sent += stream.sent
         require_rows(self.cursor.rowcount, rows)
 

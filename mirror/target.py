@@ -33,6 +33,7 @@ from mirror.errors import (
 from mirror.settings import Settings
 
 CONNECT_SECONDS = 15
+SILENT_SECONDS = 20  # after which a connection is given up whose other side's kernel does not answer
 
 # Sent at the head of every transaction, because no session setting survives a transaction pooler. They fix the text form
 # of values, and lift Supabase's statement limit of two minutes.
@@ -179,10 +180,11 @@ def connect(settings: Settings) -> Connection:
         sslrootcert=str(settings.supabase_db_sslrootcert or ""),
         connect_timeout=CONNECT_SECONDS,
         application_name="sidemirror",
-        keepalives_idle=30,
-        keepalives_interval=10,
-        keepalives_count=6,
-        tcp_user_timeout=90_000,
+        # While an answer is awaited, and while something sent is not acknowledged.
+        keepalives_idle=SILENT_SECONDS // 4,
+        keepalives_interval=SILENT_SECONDS // 4,
+        keepalives_count=3,
+        tcp_user_timeout=SILENT_SECONDS * 1000,
     )
     connection.autocommit = True
     return connection

@@ -51,13 +51,12 @@ def test_a_target_that_fails_is_told_and_caught_up_with(
 ) -> None:
     before = last_run(ground)
     with fault(ground):
-        # A connection that is cut without a word is noticed when the kernel gives it up.
-        trouble = ground.trouble(*kinds, seconds=180)
+        trouble = ground.trouble(*kinds)
         assert words in trouble["what"]
         ground.alerted(trouble["what"])
         assert ground.backup().returncode == code
         poll("the bot goes on", lambda: ground.stack.health("bot") == "healthy")
-    ground.well(180)
+    ground.well()
     ground.alerted("all is well again")
     assert last_run(ground) > before
     ground.equal()
