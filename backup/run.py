@@ -24,7 +24,7 @@ from backup.look import SIGNATURES, Work, look
 from backup.session import Session, see
 from backup.shadows import Shadows
 from backup.state import installation, read_json, run_lock, write_atomically
-from backup.thin import thin
+from backup.thin import target_time, thin
 from backup.view.remember import remember
 from mirror import catalog, holder
 from mirror.catalog import State
@@ -78,7 +78,7 @@ def run(settings: BackupSettings, kind: str, token: UUID | None = None, session:
         work.committed = True
         _remember(work, files.databases)
         if work.full:
-            thin(connection, settings.source_name, settings.retention, looked_at)
+            thin(connection, settings.source_name, settings.retention, target_time(connection))
         seconds = time.monotonic() - began
         remember(work, counts, seconds)
     session.seen = seen

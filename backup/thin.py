@@ -21,8 +21,20 @@ ROWS_IN_ONE_STEP = 5000
 log = logging.getLogger(__name__)
 
 
+def target_time(connection: Connection) -> datetime:
+    """The time by the clock that dates restore points: one that is set wrongly here must not make them look old."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT clock_timestamp()")
+        [(now,)] = cursor.fetchall()
+        found: datetime = now
+        return found
+
+
 def thin(connection: Connection, source: str, rules: tuple[Rule, ...], now: datetime) -> int:
-    """Applies the rules to the source's restore points; gives how many went: none as long as the last drill failed."""
+    """Applies the rules to the source's restore points; gives how many went: none as long as the last drill failed.
+
+    `now` is the target's time.
+    """
     with connection.cursor() as cursor:
         cursor.execute("SELECT id FROM sidemirror.sources WHERE name = %s", (source,))
         found = cursor.fetchall()
