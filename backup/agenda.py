@@ -1,24 +1,18 @@
 """What is due when, by a clock that nobody sets.
 
-CLOCK_BOOTTIME (clock_gettime(2)) does not follow the date, so a clock that is set back by a day stops nothing; and it goes
-on while the machine sleeps, so what was missed is due at once when it wakes, and once only.
+What was missed while the machine slept is due at once when it wakes, and once only.
 """
 
 from __future__ import annotations
 
 import random
-import time
 from datetime import UTC, datetime, timedelta
 
 import schedule
 
+from backup.clock import Date, now
+
 LONGEST_JITTER = timedelta(minutes=5)
-STEP_SECONDS = 60.0  # less than this is a clock being kept right
-
-
-def now() -> float:
-    """Seconds since the machine was started, sleep included."""
-    return time.clock_gettime(time.CLOCK_BOOTTIME)
 
 
 def jittered(pause: timedelta) -> timedelta:
@@ -42,7 +36,7 @@ class Agenda:
 
     def __init__(self) -> None:
         self.calendar = schedule.Scheduler()
-        self.date_at_zero = _date_at_zero()
+        self.date = Date()
         self.local_at_zero = _local_at_zero()
 
     def put(self, name: str, pause: timedelta) -> None:
@@ -89,16 +83,7 @@ class Agenda:
 
     def clock_step(self) -> float:
         """By how many seconds the date was set since the last call; 0.0 when it was not."""
-        found = _date_at_zero()
-        step = found - self.date_at_zero
-        if abs(step) < STEP_SECONDS:
-            return 0.0
-        self.date_at_zero = found
-        return step
-
-
-def _date_at_zero() -> float:
-    return time.time() - now()
+        return self.date.step()
 
 
 def _local_at_zero() -> datetime:

@@ -19,7 +19,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from backup import outbox, outcome, restores
+from backup import clock, outbox, outcome, restores
 from backup.address import Address
 from backup.alert import Message, Open, decide
 from backup.alive import heard
@@ -28,11 +28,13 @@ from backup.config import BackupSettings
 from backup.outbox import Pace, Waiting
 from backup.send import UNUSABLE, send, unusable
 from backup.state import read_json, write_atomically
-from backup.wrong import Known, Wrong, wrong_now
+from backup.wrong import BY_DATE_ALONE, Known, Wrong, wrong_now
 from mirror.errors import ConfigError, StateError
 
 ALERTS_FILE = "alerts.json"
 POLL_SECONDS = 1.0
+# The scheduler makes a run when the date was set.
+SETTLING_SECONDS = 300.0
 
 _UNUSABLE_HINT = "compare it with https://appriseit.com/services/ (the address is not shown: it is a secret)"
 
@@ -62,6 +64,8 @@ class Watch:
         self.told = read(self.settings.state_dir, datetime.now(UTC))
         self.paces: dict[int, Pace] = {}
         self.written = True
+        self.date = clock.Date()
+        self.date_believed_at = 0.0
 
     def serve(self) -> None:
         """Returns after SIGTERM or SIGINT."""
@@ -90,7 +94,7 @@ class Watch:
         self._reload()
         settings, addresses = self.settings, self.settings.alert_addresses
         found = known_now(settings, self.told)
-        wrong = wrong_now(found, now)
+        wrong = self._believed(wrong_now(found, now))
         if addresses:
             messages, opened = decide(
                 self.told.opened, wrong, settings.source_name, found.outcome.equal_at, now, settings.alert_after
@@ -100,6 +104,15 @@ class Watch:
         self._look_for_restores()
         for index, address in enumerate(addresses):
             self._deliver(index, address, len(addresses))
+
+    def _believed(self, wrong: tuple[Wrong, ...]) -> tuple[Wrong, ...]:
+        """Without what only the date says, until a run had time to write down when it was by the date as it was set."""
+        if self.date.step():
+            self.date_believed_at = clock.now() + SETTLING_SECONDS
+        if clock.now() >= self.date_believed_at:
+            return wrong
+        before = {one.wrong.key for one in self.told.opened}
+        return tuple(one for one in wrong if one.kind not in BY_DATE_ALONE or one.key in before)
 
     def _look_for_restores(self) -> None:
         source, count = self.settings.source_name, len(self.settings.alert_addresses)

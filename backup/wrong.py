@@ -59,6 +59,8 @@ OWN_KINDS = {
     ),
     "StateNearlyFull": Kind("Without room for its copies the sidecar cannot compare, and runs fail.", False),
 }
+# Of these, nothing but the date and what was written down earlier tells.
+BY_DATE_ALONE = frozenset({"Late", "Stuck"})
 
 
 def wrong_now(known: Known, now: datetime) -> tuple[Wrong, ...]:
