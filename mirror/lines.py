@@ -47,7 +47,7 @@ class Lines:
         self.big = is_big_row(mirror)
         # A UTF-16 text becomes valid UTF-8 on its way out even where it is not valid UTF-16.
         by_range = table.rowid_alias is not None and encoding == "UTF-8" and may_be_plain(mirror)
-        self.plain = plain_row(mirror) if by_range else "0"
+        self.plain = plain_row(table, mirror) if by_range else "0"
         self.rowid = f"n.{quote_sqlite(str(table.rowid_alias))}"
         self.fields = len(mirror.fields)
         # One row of SQLite's for a whole range. Without an index it is read in the order of the rowids.
@@ -60,12 +60,13 @@ class Lines:
 
     def all(self) -> Iterator[Piece]:
         """Every row, once, as pieces of whole lines (a large row: as several pieces, the content with the last)."""
+        lowest, highest, rows = self._extent() if self.plain != "0" else (0, 0, None)
         done = 0
-        if self.plain != "0":
-            for piece in self._all_plain():
+        if rows:
+            for piece in self._all_plain(lowest, highest, rows):
                 done += piece[1].rows
                 yield piece
-        if done < self._number(f"SELECT count(*) FROM {self.relation}"):
+        if done != rows:
             yield from self.others(self.relation, "1")
 
     def some(self, rows: str, count: int) -> Iterator[Piece]:
@@ -164,10 +165,7 @@ class Lines:
             if ended:
                 digest = blake2b(digest_size=32)
 
-    def _all_plain(self) -> Iterator[Piece]:
-        lowest, highest, rows = self._extent()
-        if not rows:
-            return
+    def _all_plain(self, lowest: int, highest: int, rows: int) -> Iterator[Piece]:
         first, last = lowest >> RANGE_BITS, highest >> RANGE_BITS
         if (last - first) * 8 > rows:
             yield from self._sparse()

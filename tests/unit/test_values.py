@@ -74,7 +74,9 @@ def test_any_value_in_any_column_is_read_back_identically(declared: str, value: 
         [line] = connection.execute(f"SELECT {careful_line(table, mirror)} FROM t n").fetchone()
         assert exactly(read_back(fields, split_sent(line.decode()))) == exactly(expected)
         if may_be_plain(mirror):
-            [(plain, holds)] = connection.execute(f"SELECT {plain_line(table, mirror)}, {plain_row(mirror)} FROM t n")
+            [(plain, holds)] = connection.execute(
+                f"SELECT {plain_line(table, mirror)}, {plain_row(table, mirror)} FROM t n"
+            )
             if holds and is_plain(plain + b"\n", 1, len(fields)):
                 assert exactly(read_back(fields, split_sent(plain.decode()))) == exactly(expected)
     finally:
