@@ -35,6 +35,7 @@ def read(folder: Path) -> dict[str, Record]:
 def write(folder: Path, records: dict[str, Record]) -> None:
     """The JSON, the part of docs/performance.md, and its pictures."""
     told = json.dumps({name: asdict(record) for name, record in records.items()}, indent=1)
+    folder.mkdir(parents=True, exist_ok=True)
     (folder / FILE).write_text(told + "\n", encoding="utf-8")
     lines = [line for record in records.values() for line in _part(record, folder)]
     (folder / "figures.md").write_text("\n".join(lines), encoding="utf-8")
