@@ -33,8 +33,9 @@ test_command() {
     case ${1:-all} in all | unit | integration | stack | faults | soak) test_image ;; esac
     case ${1:-all} in all | unit) run_step "unit tests, inside the image" in_test_image unit ;; esac
     case ${1:-all} in all | integration) integration ;; esac
+    case ${1:-all} in all | stack | faults | soak) stack_images ;; esac
     case ${1:-all} in all | stack) stack ;; esac
-    case ${1:-all} in faults) faults ;; esac
+    case ${1:-all} in all | faults) faults ;; esac
     case ${1:-all} in soak) soak ;; esac
     finish
 }
@@ -200,22 +201,24 @@ stand_in_options() {
 
 # --- stack: the running containers -------------------------------------------------------------------------------------
 
-stack() {
-    run_step "build the images" docker compose --profile '*' build --quiet || return
-    run_step "stack tests" env SIDEMIRROR_TEST_PROJECT="$TEST_PROJECT" SIDEMIRROR_TEST_SCRATCH="$scratch" \
-        .venv/bin/python -m pytest -p no:cacheprovider --numprocesses 2 --dist loadfile tests/stack
+stack_images() {
+    run_step "build the images" docker compose --profile '*' build --quiet || finish
+}
+
+stack() { run_step "stack tests" on_containers tests/stack --dist loadfile; }
+
+# on_containers TESTS OPTIONS…
+on_containers() {
+    env SIDEMIRROR_TEST_PROJECT="$TEST_PROJECT" SIDEMIRROR_TEST_SCRATCH="$scratch" \
+        .venv/bin/python -m pytest -p no:cacheprovider --numprocesses 2 "$@"
 }
 
 # --- faults: the running containers, broken in every way that we know; soak: for MINUTES, by chance --------------------
 
-faults() {
-    run_step "build the images" docker compose --profile '*' build --quiet || return
-    run_step "fault suite" env SIDEMIRROR_TEST_PROJECT="$TEST_PROJECT" SIDEMIRROR_TEST_SCRATCH="$scratch" \
-        HYPOTHESIS_PROFILE="${HYPOTHESIS_PROFILE:-ci}" .venv/bin/python -m pytest -p no:cacheprovider tests/faults
-}
+# HYPOTHESIS_PROFILE=nightly: all of it at full length.
+faults() { run_step "fault suite" on_containers tests/faults --dist worksteal; }
 
 soak() {
-    run_step "build the images" docker compose --profile '*' build --quiet || return
     SIDEMIRROR_TEST_PROJECT="$TEST_PROJECT" .venv/bin/python tests/faults/soak.py --minutes "${MINUTES:-30}" ||
         failed="$failed
     soak"

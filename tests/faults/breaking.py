@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from uuid import uuid4
 
@@ -213,6 +213,22 @@ def full_state(ground: Ground) -> Iterator[None]:
         yield
     finally:
         ground.stack.compose("exec", "-T", "backup", "sh", "-c", "rm -f /state/ballast*")
+
+
+@contextmanager
+def clock_of_its_own(ground: Ground) -> Iterator[Callable[[str], None]]:
+    """Gives what sets the sidecar's clock off the right one (+1d, -1h). Its container is another one for as long."""
+    folder = ("--volume", f"{ground.stack.volumes}/clock:/clock")
+    script = "cp /usr/lib/*/faketime/libfaketimeMT.so.1 /clock && echo +0 > /clock/now && chmod 777 /clock /clock/now"
+    run(["docker", "run", "--rm", "--network=none", "--user=0:0", *folder, TEST_IMAGE, "sh", "-ec", script])
+    files = ground.stack.env["COMPOSE_FILE"]
+    ground.stack.env["COMPOSE_FILE"] = f"{files}:tests/faults/clock.yml"
+    ground.stack.compose("up", "--detach", "--no-deps", "backup")
+    try:
+        yield lambda step: (ground.stack.volumes / "clock" / "now").write_text(f"{step}\n") and None
+    finally:
+        ground.stack.env["COMPOSE_FILE"] = files
+        ground.stack.compose("up", "--detach", "--no-deps", "backup")
 
 
 def kill_scheduler(ground: Ground) -> bool:

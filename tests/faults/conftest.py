@@ -47,8 +47,7 @@ def ground(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ground]:
 
 @pytest.fixture(autouse=True)
 def _alerts_of_this_test_alone(ground: Ground) -> None:
-    ground.well()
-    ground.forget()
+    ground.rest()
 
 
 @pytest.hookimpl(hookwrapper=True)

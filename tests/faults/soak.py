@@ -91,7 +91,12 @@ def main() -> None:
     say(f"seed {given.seed}")
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
         Path(folder).chmod(0o755)
-        settings = {"BACKUP_EVERY": "2s", "ALERT_URLS": "json://hook:8080", "ALERT_AFTER": "5s", "BOT_TRAFFIC": "20"}
+        settings = {
+            "BACKUP_ON_CHANGE": "on",
+            "BACKUP_EVERY": "20s",
+            "ALERT_URLS": "json://hook:8080",
+            "ALERT_AFTER": "5s",
+        }
         ground = Ground(
             Stack(
                 f"{os.environ.get('SIDEMIRROR_TEST_PROJECT', 'sidemirror')}-soak-{os.getpid()}",

@@ -9,7 +9,7 @@ from stack import poll
 
 
 def test_a_scheduler_that_is_killed_again_and_again_under_writes_loses_and_doubles_nothing(ground: Ground) -> None:
-    for number in range(200 if NIGHTLY else 3):
+    for number in range(200 if NIGHTLY else 10):
         # As soon as it is there again, wherever it is just then.
         poll("it is killed", lambda: breaking.kill_scheduler(ground))
         if number % 25 == 24:
@@ -27,7 +27,7 @@ def test_a_container_that_is_killed_comes_back_and_loses_nothing(ground: Ground)
 
 
 def test_a_bot_that_is_restarted_again_and_again_is_mirrored_all_the_same(ground: Ground) -> None:
-    for number in range(50 if NIGHTLY else 2):
+    for number in range(50 if NIGHTLY else 3):
         ground.stack.compose("restart", "--timeout", "0" if number % 2 else "5", "bot")
     poll("it is healthy", lambda: ground.stack.health("bot") == "healthy", 90)
     ground.well()

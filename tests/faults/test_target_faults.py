@@ -53,7 +53,7 @@ def test_a_target_that_fails_is_told_and_caught_up_with(
     with fault(ground):
         trouble = ground.trouble(*kinds)
         assert words in trouble["what"]
-        ground.alerted(trouble["what"])
+        ground.alerted(words)
         assert ground.backup().returncode == code
         poll("the bot goes on", lambda: ground.stack.health("bot") == "healthy")
     ground.well()
@@ -105,22 +105,3 @@ def test_a_password_that_was_changed_is_tried_once_and_told_and_the_new_one_is_t
         stack.sql(breaking.TERMINATE)
     ground.well()
     ground.equal()
-
-
-def test_retention_that_passes_over_everything_leaves_what_is_there_now(ground: Ground) -> None:
-    settings = ("-e", "RETENTION=all:1s")
-    done = ground.stack.compose("exec", "-T", *settings, "backup", "python", "-m", "backup", "once", "--full")
-    assert "Last Sync: " in done.stdout
-    ground.well()
-    ground.equal()
-
-
-def test_a_second_sidecar_on_the_same_target_is_refused_and_the_first_goes_on(ground: Ground) -> None:
-    run = ("run", "--rm", "-T", "--no-deps", "--env", "STATE_DIR=/tmp", "backup")
-    second = ground.stack.compose(*run, "python", "-m", "backup", "once", check=False)
-    assert second.returncode == 14, second.stdout + second.stderr
-    assert "is written by another installation" in second.stderr
-    assert "take-over" in second.stderr
-    before = last_run(ground)
-    poll("the first goes on", lambda: last_run(ground) > before)
-    ground.well()
