@@ -32,11 +32,11 @@ class Beat:
         self._last = (time.monotonic(), time.time())
 
     def beat(self) -> None:
-        (monotonic, date), now = self._last, time.time()
-        at = date if time.monotonic() - monotonic > HANGS_SECONDS else now
+        monotonic, date = self._last
         with contextlib.suppress(OSError):  # the page sees an old time, and says so
             self.path.touch()
-            os.utime(self.path, (at, at))
+            if time.monotonic() - monotonic > HANGS_SECONDS:
+                os.utime(self.path, (date, date))
 
     def _go_on(self) -> None:
         pause = threading.Event()
