@@ -131,6 +131,12 @@ def slow_network(ground: Ground) -> Iterator[None]:
         run(["docker", "rm", "--force", name])
 
 
+def connect_anew(ground: Ground) -> None:
+    """One connection is kept for many runs: what a new one meets is met after this."""
+    restart = ("supervisorctl", "-c", "/app/backup/supervisord.conf", "restart", "sidecar:scheduler")
+    poll("it starts", lambda: ground.stack.compose("exec", "-T", "backup", *restart, check=False).returncode == 0, 30)
+
+
 @contextmanager
 def pool_exhausted(ground: Ground) -> Iterator[None]:
     name = f"{ground.stack.project}-crowd-{uuid4().hex[:6]}"
@@ -141,6 +147,7 @@ def pool_exhausted(ground: Ground) -> Iterator[None]:
     )
     run(["docker", "run", "--detach", *LABEL, "--name", name, *options, TEST_IMAGE, "python", "-c", CROWD])
     poll("the pool is full", lambda: "full" in run(["docker", "logs", name]).stdout)
+    connect_anew(ground)
     try:
         yield
     finally:
@@ -198,6 +205,7 @@ def another_certificate(ground: Ground) -> Iterator[None]:
     ground.stack.as_root("cp", "/volumes/ca/local.crt", "/volumes/ca/kept.crt")
     command = "openssl req -x509 -newkey rsa:2048 -nodes -keyout /dev/null -out /volumes/ca/local.crt -subj /CN=other"
     ground.stack.compose("exec", "-T", "postgres", "sh", "-c", command.replace("/volumes/ca", "/ca"))
+    connect_anew(ground)
     try:
         yield
     finally:

@@ -29,6 +29,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 def ground(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ground]:
     settings = {
         "BACKUP_EVERY": "3s",
+        # One that met a fault is made again after an hour, and tells of it for as long.
+        "DRILL_EVERY": "off",
         "ALERT_URLS": "json://hook:8080",
         "ALERT_AFTER": "1s",
         "COMPOSE_FILE": SMALL_STATE,
