@@ -23,9 +23,8 @@ from bot_modules.settings import Settings
 from hypothesis import given
 from hypothesis import strategies as st
 
-LONGEST_STALL = 0.025
-"""Seconds. The copy of a 10 MB document takes 10 ms here, and a test machine has other work as well; encoding or
-parsing it in this process takes 100 to 300."""
+SHARE = 1 / 2
+"""A stall may be this share of what encoding or parsing takes in this process, in the same run: about 0.1 here, more on a busy machine."""
 
 
 def ten_megabytes() -> dict[str, Any]:
@@ -54,17 +53,20 @@ async def _stalls_during(work: Awaitable[object]) -> list[float]:
     return late
 
 
-async def _shortest(work: Callable[[], Awaitable[object]]) -> float:
-    """The longest stall of the best of at most ten times: a machine that is busy otherwise stalls everything."""
-    stalls: list[float] = []
-    while len(stalls) < 10 and (not stalls or min(stalls) >= LONGEST_STALL):
-        stalls.append(max(await _stalls_during(work())))
-    return min(stalls)
+def _seconds(work: Callable[[], object]) -> float:
+    """The best of three times: a machine that is busy otherwise slows everything."""
+    times = []
+    for _ in range(3):
+        began = time.perf_counter()
+        work()
+        times.append(time.perf_counter() - began)
+    return min(times)
 
 
 def test_the_loop_goes_on_while_ten_megabytes_are_saved_and_loaded(tmp_path):
     data = ten_megabytes()
-    assert 9e6 < len(encode(data)) < 12e6
+    content = encode(data)
+    assert 9e6 < len(content) < 12e6
     gc.disable()  # Python's own search for garbage among a million objects is not what is measured
 
     async def measure() -> tuple[float, float]:
@@ -77,12 +79,15 @@ def test_the_loop_goes_on_while_ten_megabytes_are_saved_and_loaded(tmp_path):
         return min(saves), min(loads)
 
     try:
+        encoding, parsing = _seconds(lambda: encode(data)), _seconds(lambda: json.loads(content))
         worst_save, worst_load = asyncio.run(measure())
     finally:
         gc.enable()
-    print(f"save {worst_save * 1000:.1f} ms, load {worst_load * 1000:.1f} ms")
-    assert worst_save < LONGEST_STALL
-    assert worst_load < LONGEST_STALL
+    print(
+        f"save {worst_save * 1000:.1f} of {encoding * 1000:.0f} ms, load {worst_load * 1000:.1f} of {parsing * 1000:.0f} ms"
+    )
+    assert worst_save < encoding * SHARE
+    assert worst_load < parsing * SHARE
 
 
 def test_a_large_document_is_saved_as_it_was_at_the_call(tmp_path):
