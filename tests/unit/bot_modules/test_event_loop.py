@@ -24,7 +24,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 SHARE = 1 / 2
-"""A stall may be this share of what encoding or parsing takes in this process, in the same run: about 0.1 here, more on a busy machine."""
+"""A stall may be this share of what encoding or parsing takes in this process, in the same run. It is a tenth on a machine
+that is quiet, a quarter on one that is not."""
 
 
 def ten_megabytes() -> dict[str, Any]:
