@@ -14,7 +14,7 @@ from pathlib import Path
 
 from psycopg2.extensions import connection as Connection
 
-from backup import beside, documents, guard, older_copy, snapshot
+from backup import beside, documents, guard, older_copy, small_document, snapshot
 from backup.ahead import Ahead
 from backup.apply import RunIdentity
 from backup.changes import (
@@ -30,6 +30,7 @@ from backup.changes import (
 from backup.config import BackupSettings
 from backup.pair import Pair
 from backup.refresh import Base
+from backup.session import LastRead
 from backup.shadows import Shadows
 from backup.signature import signature
 from backup.source import SourceFiles
@@ -57,7 +58,7 @@ class Work:
     accepted: frozenset[str]
     edited: dict[str, TargetEdited]  # files whose mirror somebody else has changed: nothing is mirrored over it
     open: ExitStack
-    read_documents: dict[str, tuple[str, str, int]]  # see Session.documents
+    read_documents: dict[str, LastRead]
     databases: list[DatabaseChange] = field(default_factory=list)
     documents: list[DocumentChange] = field(default_factory=list)
     removed: list[CatalogDatabase] = field(default_factory=list)
@@ -239,14 +240,17 @@ def _look_at_documents(work: Work, files: tuple[str, ...]) -> None:
             work.refusals.append(Refusal(file, work.edited[file]))
             continue
         seen = documents.signature(work.settings.json_dir / file)
-        if known and not work.full and work.read_documents.get(file) == (seen, known.sha256, known.mode):
+        last = work.read_documents.get(file)
+        if known and not work.full and last and last[:3] == (seen, known.sha256, known.mode):
             continue
         try:
             document = documents.read(work.settings.json_dir, file)
+            if known and file not in work.accepted:
+                small_document.check(work.connection, work.settings, known, document, last)
         except SourceError as error:
             work.refusals.append(Refusal(file, error))
             continue
-        work.read_documents[file] = (seen, document.sha256, document.mode)
+        work.read_documents[file] = LastRead(seen, document.sha256, document.mode, len(document.content))
         if known is None or (known.sha256, known.mode) != (document.sha256, document.mode):
             work.documents.append(DocumentChange(file, known, document))
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import Enum
+from typing import NamedTuple
 
 from backup import documents, source
 from backup.config import BackupSettings
@@ -12,6 +13,15 @@ from backup.signature import only_begun, signature
 from mirror.errors import SourceError
 
 Seen = dict[tuple[str, str], str]  # signature of each file, by kind and name
+
+
+class LastRead(NamedTuple):
+    """A document as it was when it was last read: its file's signature, and what was in it."""
+
+    signature: str
+    sha256: str
+    mode: int
+    size: int
 
 
 class Look(Enum):
@@ -28,7 +38,7 @@ class Session:
 
     connection: KeptConnection = field(default_factory=KeptConnection)
     seen: Seen | None = None
-    documents: dict[str, tuple[str, str, int]] = field(default_factory=dict)  # signature, SHA-256 and mode as last read
+    documents: dict[str, LastRead] = field(default_factory=dict)
 
     def close(self) -> None:
         self.connection.close()

@@ -1,7 +1,7 @@
-"""What the restore job tells the sidecar: which database it took back to which restore point, on purpose.
+"""What the restore job tells the sidecar: which file it took back to which restore point, on purpose.
 
 A note beside the databases, in the folder that is Sidemirror's own: the sidecar sees it, and cannot write it. It holds
-for as long as the mirror of the database is what it was at the time of the restore.
+for as long as the mirror of the file is what it was at the time of the restore.
 """
 
 from __future__ import annotations
@@ -10,7 +10,6 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from uuid import UUID
 
 FOLDER = ".sidemirror"
 NOTE = "restored.json"
@@ -18,7 +17,8 @@ NOTE = "restored.json"
 
 @dataclass(frozen=True)
 class Restored:
-    """`run` is the restore point, `token` that of the run which had changed the database's mirror last.
+    """`run` is the restore point; `token` tells the mirror's state at that time: of a database that of the run which had
+    changed it last, of a document its SHA-256.
 
     `source`: another one that the restore point is of; None for the source itself. `tables`: only these were taken back;
     None for all.
@@ -33,15 +33,13 @@ class Restored:
 def note(
     sqlite_dir: Path,
     run: int,
-    databases: dict[str, UUID],
+    tokens: Mapping[str, str],
     tables: Mapping[str, tuple[str, ...]],
     source: str | None = None,
 ) -> None:
-    """Notes the databases (by file, with their tokens) beside those of earlier restores; of those in `tables` only these
-    tables. Raises OSError."""
-    known = read(sqlite_dir) | {
-        file: Restored(run, str(token), source, tables.get(file)) for file, token in databases.items()
-    }
+    """Notes the files, with their tokens, beside those of earlier restores; of those in `tables` only these tables. Raises
+    OSError."""
+    known = read(sqlite_dir) | {file: Restored(run, token, source, tables.get(file)) for file, token in tokens.items()}
     path = sqlite_dir / FOLDER / NOTE
     path.parent.mkdir(parents=True, exist_ok=True)
     unfinished = path.with_suffix(".new")

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from uuid import UUID
 
 from mirror.catalog import CatalogDatabase, CatalogDocument, State
 from mirror.errors import NoBackup
@@ -64,10 +63,10 @@ class Plan:
         return databases + tuple(step.destination for step in self.tables)
 
     @property
-    def tokens(self) -> dict[str, UUID]:
-        """Of every database that changes: the run that changed its mirror last."""
-        databases = {step.database.file: step.database.token for step in self.databases}
-        return databases | {step.database.file: step.database.token for step in self.tables}
+    def names(self) -> tuple[str, ...]:
+        """Of every file that changes, as the catalog has it."""
+        databases = (*(step.database.file for step in self.databases), *(step.database.file for step in self.tables))
+        return (*databases, *(step.document.file for step in self.documents))
 
     def lines(self) -> list[str]:
         """The plan as a person reads it."""

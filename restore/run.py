@@ -152,14 +152,13 @@ def _stage_tables(connection: Connection, settings: Settings, found: Plan, name:
 
 def _note(connection: Connection, settings: Settings, found: Plan) -> None:
     """Tells the sidecar that what it will find is meant, whosesoever data it is."""
-    tables = {step.database.file: step.names for step in found.tables}
-    if found.source == settings.source_name:
-        restored.note(settings.sqlite_dir, found.run, found.tokens, tables)
-        return
     own = catalog.read_state(connection, settings.source_name)
-    tokens = {database.file: database.token for database in (own.databases if own else ())}
-    known = {file: tokens[file] for file in found.tokens if file in tokens}
-    restored.note(settings.sqlite_dir, found.run, known, tables, found.source)
+    tokens = {each.file: str(each.token) for each in own.databases} if own else {}
+    tokens |= {each.file: each.sha256 for each in own.documents} if own else {}
+    known = {file: tokens[file] for file in found.names if file in tokens}
+    tables = {step.database.file: step.names for step in found.tables}
+    source = None if found.source == settings.source_name else found.source
+    restored.note(settings.sqlite_dir, found.run, known, tables, source)
 
 
 def _moves(settings: RestoreSettings, found: Plan, name: str) -> tuple[swap.Move, ...]:
