@@ -248,7 +248,7 @@ def kill_scheduler(ground: Ground) -> bool:
 
 def kill_container(ground: Ground) -> None:
     """Everything in the sidecar's container at once; the engine starts it again."""
-    found = ground.stack.inspect("backup")
+    found = poll("it runs", lambda: (s := ground.stack.inspect("backup"))["State"]["Pid"] and s)
     pid, restarts = found["State"]["Pid"], found["RestartCount"]
     killer = ("--pid=host", "--network=none", "--user=0:0", "--entrypoint", "sh", TEST_IMAGE, "-c", f"kill -9 {pid}")
     run(["docker", "run", "--rm", *killer])

@@ -86,8 +86,12 @@ class Ground:
 
     def status(self) -> dict[str, Any]:
         """`status --json`, and how it ended as `code`."""
-        told = self.stack.script("status", "--json", check=False)
-        assert told.returncode in (0, 1), told.stderr + told.stdout
+
+        def ask() -> Any:
+            found = self.stack.script("status", "--json", check=False)
+            return found if found.returncode in (0, 1) and found.stdout.startswith("{") else None
+
+        told = poll("status tells something: the sidecar's container may be starting", ask)
         return {**json.loads(told.stdout), "code": told.returncode}
 
     def known(self) -> dict[str, Any]:

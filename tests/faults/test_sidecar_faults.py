@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import random
+import threading
+
 import breaking
 from conftest import NIGHTLY
 from ground import Ground
@@ -9,8 +12,10 @@ from stack import poll
 
 
 def test_a_scheduler_that_is_killed_again_and_again_under_writes_loses_and_doubles_nothing(ground: Ground) -> None:
+    moments = random.Random(7)
     for number in range(200 if NIGHTLY else 10):
-        # As soon as it is there again, wherever it is just then.
+        # As it starts, as it looks, as it sends: a run comes every three seconds, and one at the start.
+        threading.Event().wait(moments.uniform(0, 2))
         poll("it is killed", lambda: breaking.kill_scheduler(ground))
         if number % 25 == 24:
             ground.well(120)
