@@ -41,11 +41,11 @@ def test_a_bot_that_is_restarted_again_and_again_is_mirrored_all_the_same(ground
 
 def test_a_full_state_folder_is_told_and_runs_go_on_when_there_is_room(ground: Ground) -> None:
     with breaking.full_state(ground):
-        ground.alerted("the state folder has 0 MB left")
+        ground.alerted("the state folder has ")
         poll("the log tells of it", lambda: "into the state folder /state: No space left" in ground.stack.logs())
         told = ground.backup()
         assert told.returncode == 7, told.stdout + told.stderr
-        assert "make room there" in told.stderr
+        assert "make room" in told.stderr
         poll("the bot goes on", lambda: ground.stack.health("bot") == "healthy")
     ground.well()
     ground.alerted("well again")
