@@ -30,6 +30,7 @@ from mirror.errors import (
     NoBackup,
     RunInProgress,
     SidemirrorError,
+    TargetError,
     TargetLogin,
     TargetUnreachable,
 )
@@ -136,7 +137,8 @@ class Scheduler:
         except SidemirrorError as error:
             log.error("There was no drill: %s", error)
             drilling.could_not(self.settings, error)
-            self.agenda.put("drill", LONGEST_DRILL_PAUSE)
+            # What the target refuses now (a certificate, say) may be mended soon; until a drill is good, status warns.
+            self.agenda.put("drill", LONGEST_PAUSE if isinstance(error, TargetError) else LONGEST_DRILL_PAUSE)
         except Exception:
             log.exception("An error in a drill that should not happen; please report it")
             drilling.could_not(self.settings, SidemirrorError("a drill could not be made", "see the log"))

@@ -6,14 +6,16 @@ import logging
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import certifi
 import pytest
 from commanding import backup, log, scheduled, status
 from fix_source import Source
 from restoring import fill_all, poll
 
-from backup import drilling
+from backup import drilling, outcome
 from backup.drill import Drill, drill
 from backup.outcome import DrillTold, Outcome
+from backup.scheduler import Scheduler
 from backup.thin import thin
 from mirror.retention import parse_rules
 from mirror.target import connected
@@ -170,6 +172,17 @@ def test_the_schedule_makes_drills_and_a_start_makes_none_that_is_not_due(mirror
     with scheduled(mirrored, DRILL_EVERY="off"):
         poll("the run at start", lambda: status(mirrored)["outcome"]["next_at"])
         assert status(mirrored)["outcome"]["next_drill_at"] is None
+
+
+def test_a_drill_that_the_target_refuses_is_tried_again_within_ten_minutes(mirrored: Source) -> None:
+    mirrored.environ["SUPABASE_DB_SSLROOTCERT"] = certifi.where()  # other CAs than the target has
+    scheduler = Scheduler(lambda: mirrored.settings)
+    scheduler.drill()
+    [trouble] = outcome.read(mirrored.state).troubles
+    assert trouble.subject == "drill"
+    [job] = scheduler.agenda.planned("drill")
+    assert job.next_run is not None
+    assert job.next_run - datetime.now() <= timedelta(minutes=10)
 
 
 def test_sigterm_cuts_a_drill_short(mirrored: Source) -> None:
