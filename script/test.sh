@@ -207,10 +207,10 @@ stack_images() {
 
 stack() { run_step "stack tests" on_containers tests/stack --dist loadfile; }
 
-# on_containers TESTS OPTIONS…
+# on_containers TESTS OPTIONS…: three at a time on two cores, because most of their time is waiting for containers and disks.
 on_containers() {
     env SIDEMIRROR_TEST_PROJECT="$TEST_PROJECT" SIDEMIRROR_TEST_SCRATCH="$scratch" \
-        .venv/bin/python -m pytest -p no:cacheprovider --numprocesses 2 "$@"
+        .venv/bin/python -m pytest -p no:cacheprovider --numprocesses 3 "$@"
 }
 
 # --- faults: the running containers, broken in every way that we know; soak: for MINUTES, by chance --------------------
