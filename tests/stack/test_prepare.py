@@ -189,3 +189,18 @@ def test_a_secret_both_in_env_and_in_a_file_is_refused(
     assert f"{name} and {name}_FILE are both set" in refused.stderr
     assert "Zq9" not in refused.stdout + refused.stderr
     assert in_container(volumes, "/usr/local/bin/prepare", rights=mounted).returncode == 0
+
+
+CHURN = "cd /volumes/state; while :; do mkdir -p drill/a/b && touch drill/a/b/c && rm -rf drill; done"
+
+
+def test_files_that_come_and_go_meanwhile_are_no_error(prepare: Prepare, volumes: Path) -> None:
+    assert prepare().returncode == 0
+    busy = ["--detach", "--network=none", f"--volume={volumes}:/volumes", "--entrypoint", "sh"]
+    container = run(["docker", "run", *busy, f"sidemirror/prepare:{TAG}", "-c", CHURN]).stdout.strip()
+    try:
+        for _ in range(8):
+            result = prepare()
+            assert result.returncode == 0, result.stderr
+    finally:
+        run(["docker", "rm", "--force", container])
