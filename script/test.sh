@@ -205,18 +205,19 @@ stack_images() {
     run_step "build the images" docker compose --profile '*' build --quiet || finish
 }
 
-stack() { run_step "stack tests" on_containers tests/stack --dist loadfile; }
+# Three at a time on two cores, because most of their time is waiting for containers and disks.
+stack() { run_step "stack tests" on_containers tests/stack --numprocesses 3 --dist loadfile; }
 
-# on_containers TESTS OPTIONS…: three at a time on two cores, because most of their time is waiting for containers and disks.
+# on_containers TESTS OPTIONS…
 on_containers() {
     env SIDEMIRROR_TEST_PROJECT="$TEST_PROJECT" SIDEMIRROR_TEST_SCRATCH="$scratch" \
-        .venv/bin/python -m pytest -p no:cacheprovider --numprocesses 3 "$@"
+        .venv/bin/python -m pytest -p no:cacheprovider "$@"
 }
 
 # --- faults: the running containers, broken in every way that we know; soak: for MINUTES, by chance --------------------
 
 # HYPOTHESIS_PROFILE=nightly: all of it at full length.
-faults() { run_step "fault suite" on_containers tests/faults --dist worksteal; }
+faults() { run_step "fault suite" on_containers tests/faults --numprocesses 2 --dist worksteal; }
 
 soak() {
     SIDEMIRROR_TEST_PROJECT="$TEST_PROJECT" .venv/bin/python tests/faults/soak.py --minutes "${MINUTES:-30}" ||
