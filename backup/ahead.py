@@ -117,18 +117,24 @@ class _Queue:
 
 
 def _encode(pair: Pair, tables: list[TableCreated], queue: _Queue) -> None:
-    """Has a connection of its own: the sender uses the pair's."""
-    with suppress(_Stopped), closing(opened(pair.snapshot, pair.encoding)) as connection:
+    """Whatever goes wrong here goes to the thread that sends: it would wait for ever otherwise."""
+    with suppress(_Stopped):
         try:
-            for change, next_table in zip(tables, [*tables[1:], None], strict=True):
-                lines = Lines(connection, "main", change.table, change.mirror, pair.encoding)
-                for block in _blocks(lines.all()):
-                    queue.put(block)
-                queue.put(_End(next_table))
+            _put_all(pair, tables, queue)
         except _Stopped:
             raise
         except BaseException as error:  # noqa: BLE001 - it is raised again in the thread that sends
             queue.put(error)
+
+
+def _put_all(pair: Pair, tables: list[TableCreated], queue: _Queue) -> None:
+    """Has a connection of its own: the sender uses the pair's."""
+    with closing(opened(pair.snapshot, pair.encoding)) as connection:
+        for change, next_table in zip(tables, [*tables[1:], None], strict=True):
+            lines = Lines(connection, "main", change.table, change.mirror, pair.encoding)
+            for block in _blocks(lines.all()):
+                queue.put(block)
+            queue.put(_End(next_table))
 
 
 def _blocks(pieces: Iterable[Piece]) -> Iterator[_Block]:

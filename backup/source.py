@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -40,52 +40,49 @@ def find(sqlite_dir: Path, json_dir: Path, json_glob: GitIgnoreSpec) -> SourceFi
     documents: list[str] = []
     refused: list[tuple[str, SourceUnsupported]] = []
 
-    def sort(name: str, error: SourceUnsupported | None, into: list[str]) -> None:
-        if error is None:
+    def sort(name: str, why: Why | None, into: list[str]) -> None:
+        if why is None and _utf8(name):
             into.append(name)
         else:
-            refused.append((os.fsencode(name).decode(errors="backslashreplace"), error))
+            shown = os.fsencode(name).decode(errors="backslashreplace")
+            refused.append((shown, (why or _not_utf8)(shown)))
 
     for name, path in _files(sqlite_dir, "SQLITE_DIR"):
         if path.is_symlink() and path.is_dir():
-            refused.append((name, _link(name)))
+            sort(name, _link, databases)
         elif is_database(path):
-            sort(name, _why_no_database(name, path), databases)
+            # Of a link, too: SQLite keeps the log beside the file that it leads to, where a look at it sees no commit.
+            sort(name, _link if path.is_symlink() else None, databases)
         elif json_glob.match_file(name):
-            refused.append((name, _document_among_databases(name)))
+            sort(name, _document_among_databases, databases)
     for name, path in _files(json_dir, "JSON_DIR"):
         if path.is_symlink() and path.is_dir():
-            refused.append((name, _link(name)))
+            sort(name, _link, documents)
         elif json_glob.match_file(name):
-            sort(name, _why_no_document(name, path, json_dir), documents)
-        elif is_database(path):
-            refused.append((name, _database_among_documents(name)))
+            # No folder above it is a link: those are not followed.
+            leads_away = path.is_symlink() and not (_inside(path, json_dir) and path.exists())
+            sort(name, _link if leads_away else None, documents)
+        elif _named_as_database(path):  # by name only: each look comes by here, past every copy that the bot keeps
+            sort(name, _database_among_documents, documents)
     return SourceFiles(tuple(databases), tuple(documents), tuple(refused))
 
 
-def _why_no_database(name: str, path: Path) -> SourceUnsupported | None:
-    if path.is_symlink():
-        # SQLite keeps the log beside the file that the link leads to, where a look at the link sees no commit.
-        return _link(name)
-    return _name(name)
+Why = Callable[[str], SourceUnsupported]
 
 
-def _why_no_document(name: str, path: Path, json_dir: Path) -> SourceUnsupported | None:
-    if not inside(path, json_dir) or not path.exists():
-        return _link(name)
-    return _name(name)
-
-
-def _name(name: str) -> SourceUnsupported | None:
+def _utf8(name: str) -> bool:
     try:
         name.encode()
     except UnicodeEncodeError:
-        shown = os.fsencode(name).decode(errors="backslashreplace")
-        return SourceUnsupported(
-            f"the name of {shown} is not UTF-8, so Postgres cannot hold it",
-            "give the file another name; all others go on",
-        )
-    return None
+        return False
+    return True
+
+
+def _not_utf8(shown: str) -> SourceUnsupported:
+    return SourceUnsupported(
+        f"the name of {shown} is not UTF-8, so Postgres cannot hold it",
+        "give the file another name; all others go on",
+    )
 
 
 def _link(name: str) -> SourceUnsupported:
@@ -109,7 +106,7 @@ def _document_among_databases(name: str) -> SourceUnsupported:
     )
 
 
-def inside(path: Path, folder: Path) -> bool:
+def _inside(path: Path, folder: Path) -> bool:
     """Whether the file is below the folder, wherever links lead."""
     return path.resolve().is_relative_to(folder.resolve())
 
@@ -118,13 +115,17 @@ def is_database(path: Path) -> bool:
     """By name or by its first bytes. Only called while this process has no SQLite connection to the file."""
     if path.name.endswith(SIDE_FILES):
         return False
-    if path.suffix.lower() in DATABASE_SUFFIXES:
+    if _named_as_database(path):
         return True
     try:
         with path.open("rb") as file:
             return file.read(len(MAGIC)) == MAGIC
     except OSError:
         return False  # without a database's name and unreadable: not known to be ours
+
+
+def _named_as_database(path: Path) -> bool:
+    return path.suffix.lower() in DATABASE_SUFFIXES
 
 
 def _files(folder: Path, variable: str) -> Iterator[tuple[str, Path]]:

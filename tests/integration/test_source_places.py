@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable
 
 import pytest
@@ -56,6 +57,11 @@ def database_among_documents(source: Source) -> str:
     return "bot.sqlite is a database among the JSON files"
 
 
+def misplaced_under_a_name_that_is_not_utf_8(source: Source) -> str:
+    (source.json / os.fsdecode(b"caf\xe9.db")).write_bytes(b"")
+    return "caf\\xe9.db is a database among the JSON files"
+
+
 def document_among_databases(source: Source) -> str:
     (source.sqlite / "config.json").write_text("{}")
     return "config.json is a JSON file among the databases"
@@ -69,6 +75,7 @@ PLACES = [
     linked_folder,
     linked_folder_of_databases,
     database_among_documents,
+    misplaced_under_a_name_that_is_not_utf_8,
     document_among_databases,
 ]
 
@@ -82,6 +89,8 @@ def test_it_is_refused_by_name_and_the_others_go_on(lay: Callable[[Source], str]
     assert isinstance(refusal.error, SourceUnsupported)
     assert words in refusal.error.what
     assert refusal.error.hint
+    str(refusal.error).encode()
+    refusal.file.encode()
     state = source.read_state()
     assert [database.file for database in state.databases] == ["good.db"]
     assert state.documents == ()

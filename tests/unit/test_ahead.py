@@ -71,6 +71,14 @@ def test_what_fails_in_the_thread_is_raised_where_rows_are_sent(
         list(rows.created(tables[0]))
 
 
+def test_a_thread_that_cannot_even_open_the_file_keeps_nobody_waiting(
+    pair: Pair, tables: tuple[TableCreated, ...]
+) -> None:
+    pair.snapshot.unlink()
+    with closing(Ahead(pair, tables)) as rows, pytest.raises(sqlite3.OperationalError, match="unable to open"):
+        list(rows.created(tables[0]))
+
+
 def test_a_thread_that_nobody_takes_rows_from_waits_and_ends_when_told(
     pair: Pair, tables: tuple[TableCreated, ...], monkeypatch: pytest.MonkeyPatch
 ) -> None:
