@@ -35,8 +35,8 @@ from backup.shadows import Shadows
 from backup.signature import signature
 from backup.source import SourceFiles
 from backup.state import read_json
-from mirror import restored
-from mirror.catalog import CatalogDatabase, State, read_state
+from backup.taken_back import note_of, state_then
+from mirror.catalog import CatalogDatabase, State
 from mirror.errors import GuardHeld, SidemirrorError, SourceError, SourceUnsupported, TargetEdited
 from mirror.schema import Schema, read_schema, require_restorable
 from mirror.values import LARGEST_BYTES, is_big_row
@@ -157,7 +157,8 @@ def _look_at_database(work: Work, file: str, known: CatalogDatabase | None, seen
     known, tables = found.known, found.tables
     _refuse_what_is_too_large(path, found.pair, tables)
     _guard(work, file, tables)
-    if known is not None and file not in work.accepted and work.settings.guard_shrink and not _restored(work, known):
+    guarded = work.settings.guard_shrink and file not in work.accepted
+    if known is not None and guarded and not note_of(work.settings, file, str(known.token)):
         remembered = read_json(work.settings.state_dir / SIGNATURES).get(file)
         if isinstance(remembered, list) and remembered:
             older_copy.check(work.connection, known, found.pair, tables, found.unchanged, (str(remembered[0]), seen))
@@ -184,10 +185,10 @@ def _guard(work: Work, file: str, tables: tuple[TableChange, ...]) -> None:
         guard.check(file, tables, shrink)
     except GuardHeld:
         known = work.state.database(file) if work.state else None
-        note = restored.read(work.settings.sqlite_dir).get(file)
-        if known is None or note is None or note.token != str(known.token):
+        note = note_of(work.settings, file, str(known.token)) if known else None
+        if known is None or note is None:
             raise
-        then = read_state(work.connection, note.source or work.settings.source_name, note.run)
+        then = state_then(work.connection, work.settings, note)
         point = then.database(file) if then else None
         guard.check(file, tables, shrink, _rows_then(known, point, note.tables) if point else None)
         whose = f" of {note.source}" if note.source else ""
@@ -201,12 +202,6 @@ def _rows_then(known: CatalogDatabase, point: CatalogDatabase, tables: tuple[str
         return then
     now = {table.mirror.name: table.content.rows for table in known.tables}
     return now | {name: rows for name, rows in then.items() if name in tables}
-
-
-def _restored(work: Work, known: CatalogDatabase) -> bool:
-    """Whether a restore put the file there since the last run."""
-    note = restored.read(work.settings.sqlite_dir).get(known.file)
-    return note is not None and note.token == str(known.token)
 
 
 def _refuse_what_is_too_large(path: Path, pair: Pair, tables: tuple[TableChange, ...]) -> None:

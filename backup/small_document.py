@@ -10,8 +10,8 @@ from psycopg2.extensions import connection as Connection
 from backup.config import BackupSettings
 from backup.documents import Document
 from backup.session import LastRead
-from mirror import restored
-from mirror.catalog import CatalogDocument, read_state
+from backup.taken_back import note_of, state_then
+from mirror.catalog import CatalogDocument
 from mirror.errors import GuardHeld
 
 SMALL_BYTES = 1000
@@ -35,9 +35,8 @@ def check(
     before = last.size if last and last.sha256 == known.sha256 else _size(connection, known)
     if not _too_small(before, after):
         return
-    note = restored.read(settings.sqlite_dir).get(known.file)
-    if note is not None and note.token == known.sha256:
-        then = read_state(connection, note.source or settings.source_name, note.run)
+    if note := note_of(settings, known.file, known.sha256):
+        then = state_then(connection, settings, note)
         point = next((each for each in then.documents if each.file == known.file), None) if then else None
         if point is not None and not _too_small(_size(connection, point), after):
             return

@@ -1,0 +1,21 @@
+"""What a person took back on purpose, for the guards: a restore to less is no loss."""
+
+from __future__ import annotations
+
+from psycopg2.extensions import connection as Connection
+
+from backup.config import BackupSettings
+from mirror import restored
+from mirror.catalog import State, read_state
+from mirror.restored import Restored
+
+
+def note_of(settings: BackupSettings, file: str, token: str) -> Restored | None:
+    """The note of the file's last restore, as long as its mirror is what it was then; `token` is that of the mirror."""
+    note = restored.read(settings.sqlite_dir).get(file)
+    return note if note is not None and note.token == token else None
+
+
+def state_then(connection: Connection, settings: BackupSettings, note: Restored) -> State | None:
+    """What there was at the restore point."""
+    return read_state(connection, note.source or settings.source_name, note.run)
