@@ -100,6 +100,11 @@ def _apply_database(script: Script, change: DatabaseChange, identity: RunIdentit
             "VALUES ({database}, {}, {}, {})",
             run, schema_to_json(change.schema.rows, change.schema.pragmas), change.mode, database=database,
         )  # fmt: skip
+    if change.meant:
+        script.add(
+            "UPDATE sidemirror.tables SET guarded_from = {} WHERE database_id = {database} AND name = ANY ({}::text[])",
+            run, sorted(change.meant), database=database,
+        )  # fmt: skip
     script.add(
         "UPDATE sidemirror.databases SET token = {}::uuid WHERE id = {database}",
         str(identity.token),

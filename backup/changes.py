@@ -73,6 +73,7 @@ class DatabaseChange:
     tables: tuple[TableChange, ...]
     unchanged: dict[str, TableContent]  # content of the tables that are not in `tables`
     rows: Rows
+    meant: frozenset[str] = frozenset()  # tables whose loss of rows a person meant: the guard's memory begins anew
 
 
 @dataclass(frozen=True)

@@ -12,27 +12,32 @@ SMALL_TABLE_ROWS = 100
 
 
 def check(
-    file: str, changes: tuple[TableChange, ...], shrink: float | None, restored: Mapping[str, int] | None = None
+    file: str,
+    changes: tuple[TableChange, ...],
+    shrink: float | None,
+    most: Mapping[str, int],
+    restored: Mapping[str, int] | None = None,
 ) -> None:
-    """Raises GuardHeld when the changes drop a table, or delete more than the share `shrink` of one of 100 rows or more.
+    """Raises GuardHeld when the changes drop a table that has rows, or leave less of one than the guard lets go.
 
-    `shrink` None: the guard is off, or a person has accepted. `restored`: the rows of each table at the restore point that a
-    person has gone back to; what the restore itself took away is meant.
+    A table of 100 rows or more may lose the share `shrink` of the most rows that it had in the last day (`most`, see
+    days_most.py), so that many small steps count as one. `shrink` None: the guard is off, or a person has accepted.
+    `restored`: the rows of each table at the restore point that a person has gone back to; what the restore itself took
+    away is meant.
     """
     if shrink is None:
         return
     if restored is not None:
         changes = tuple(_after_restore(change, restored) for change in changes if not _gone(change, restored))
+        most = {name: min(rows, restored.get(name, 0)) for name, rows in most.items()}
     created = {change.table.name: change for change in changes if isinstance(change, TableCreated)}
     reasons = []
     for change in changes:
         if isinstance(change, TableDropped):
             again = created.get(change.known.mirror.name)
-            reasons += _dropped(change, again, shrink)
-        elif isinstance(change, TableChanged) and _too_many(change.known.content.rows, change.content.rows, shrink):
-            reasons.append(
-                f"table {change.table.name} would go from {change.known.content.rows} rows to {change.content.rows}"
-            )
+            reasons += _dropped(change, again, most, shrink)
+        elif isinstance(change, TableChanged):
+            reasons += _shrunk(change, most, shrink)
     if reasons:
         raise GuardHeld(
             f"{file} is held, nothing of it was mirrored: {'; '.join(reasons)}",
@@ -64,14 +69,30 @@ def missing(file: str, mirrored: str) -> GuardHeld:
     )
 
 
-def _dropped(change: TableDropped, again: TableCreated | None, shrink: float) -> list[str]:
+def _dropped(change: TableDropped, again: TableCreated | None, most: Mapping[str, int], shrink: float) -> list[str]:
     name, rows = change.known.mirror.name, change.known.content.rows
-    if again is None:
-        return [f"table {name} with {rows} rows would be dropped"] if not name.startswith("sqlite_") else []
-    if _too_many(rows, again.rows, shrink):
-        return [f"table {name} would be made anew, with {again.rows} rows instead of {rows}"]
-    return []
+    before = max(rows, most.get(name, 0))
+    if again is not None:
+        if again.rows < rows and too_many(before, again.rows, shrink):
+            return [f"table {name} would be made anew, with {again.rows} rows instead of {rows}{_once(rows, before)}"]
+        return []
+    # A table that came and went without a row between two runs is how migrations work.
+    if name.startswith("sqlite_") or (rows == 0 and before < SMALL_TABLE_ROWS):
+        return []
+    return [f"table {name} with {rows} rows{_once(rows, before)} would be dropped"]
 
 
-def _too_many(before: int, after: int, shrink: float) -> bool:
+def _shrunk(change: TableChanged, most: Mapping[str, int], shrink: float) -> list[str]:
+    name, rows, left = change.known.mirror.name, change.known.content.rows, change.content.rows
+    before = max(rows, most.get(name, 0))
+    if left >= rows or not too_many(before, left, shrink):
+        return []
+    return [f"table {change.table.name} would go from {rows} rows to {left}{_once(rows, before)}"]
+
+
+def _once(rows: int, before: int) -> str:
+    return f" ({before} in the last day)" if before > rows else ""
+
+
+def too_many(before: int, after: int, shrink: float) -> bool:
     return before >= SMALL_TABLE_ROWS and before - after > shrink * before

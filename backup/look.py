@@ -30,7 +30,7 @@ from backup.changes import (
 from backup.config import BackupSettings
 from backup.pair import Pair
 from backup.refresh import Base
-from backup.session import LastRead
+from backup.session import LastRead, Session
 from backup.shadows import Shadows
 from backup.signature import signature
 from backup.source import SourceFiles
@@ -58,7 +58,7 @@ class Work:
     accepted: frozenset[str]
     edited: dict[str, TargetEdited]  # files whose mirror somebody else has changed: nothing is mirrored over it
     open: ExitStack
-    read_documents: dict[str, LastRead]
+    session: Session
     databases: list[DatabaseChange] = field(default_factory=list)
     documents: list[DocumentChange] = field(default_factory=list)
     removed: list[CatalogDatabase] = field(default_factory=list)
@@ -156,7 +156,7 @@ def _look_at_database(work: Work, file: str, known: CatalogDatabase | None, seen
         raise snapshot.explain(error, file) from error
     known, tables = found.known, found.tables
     _refuse_what_is_too_large(path, found.pair, tables)
-    _guard(work, file, tables)
+    meant = _guard(work, file, known, tables)
     guarded = work.settings.guard_shrink and file not in work.accepted
     if known is not None and guarded and not note_of(work.settings, file, str(known.token)):
         remembered = read_json(work.settings.state_dir / SIGNATURES).get(file)
@@ -169,7 +169,7 @@ def _look_at_database(work: Work, file: str, known: CatalogDatabase | None, seen
         return
     rows = Ahead(found.pair, tables)
     work.open.callback(rows.close)
-    work.databases.append(DatabaseChange(file, known, schema, copy.mode, tables, found.unchanged, rows))
+    work.databases.append(DatabaseChange(file, known, schema, copy.mode, tables, found.unchanged, rows, meant))
     work.pending.append(Pending(file, path, seen, old, found.changed, copy.position))
 
 
@@ -178,21 +178,28 @@ def _rebuilt_from(work: Work) -> Callable[[CatalogDatabase], CatalogDatabase]:
     return lambda known: work.shadows.rebuild(work.connection, known, work.state.last_run if work.state else 0)
 
 
-def _guard(work: Work, file: str, tables: tuple[TableChange, ...]) -> None:
-    """Raises GuardHeld, unless it is a restore that took the rows away."""
-    shrink = None if file in work.accepted else work.settings.guard_shrink
+def _guard(work: Work, file: str, known: CatalogDatabase | None, tables: tuple[TableChange, ...]) -> frozenset[str]:
+    """Raises GuardHeld, unless it is a restore that took the rows away. Gives the tables whose loss of rows is meant."""
+    if known is None:
+        return frozenset()
+    if file in work.accepted:
+        return frozenset(table.mirror.name for table in known.tables)
+    shrink = work.settings.guard_shrink
+    note = note_of(work.settings, file, str(known.token))
+    most = work.session.most.of(work.connection, known, tables, shrink)
     try:
-        guard.check(file, tables, shrink)
+        guard.check(file, tables, shrink, most)
     except GuardHeld:
-        known = work.state.database(file) if work.state else None
-        note = note_of(work.settings, file, str(known.token)) if known else None
-        if known is None or note is None:
+        if note is None:
             raise
         then = state_then(work.connection, work.settings, note)
         point = then.database(file) if then else None
-        guard.check(file, tables, shrink, _rows_then(known, point, note.tables) if point else None)
+        guard.check(file, tables, shrink, most, _rows_then(known, point, note.tables) if point else None)
         whose = f" of {note.source}" if note.source else ""
         log.info("%s was restored to run %d%s, so it may have less than its mirror", file, note.run, whose)
+    if note is None:
+        return frozenset()
+    return frozenset(note.tables if note.tables is not None else (table.mirror.name for table in known.tables))
 
 
 def _rows_then(known: CatalogDatabase, point: CatalogDatabase, tables: tuple[str, ...] | None) -> dict[str, int]:
@@ -235,7 +242,7 @@ def _look_at_documents(work: Work, files: tuple[str, ...]) -> None:
             work.refusals.append(Refusal(file, work.edited[file]))
             continue
         seen = documents.signature(work.settings.json_dir / file)
-        last = work.read_documents.get(file)
+        last = work.session.documents.get(file)
         if known and not work.full and last and last[:3] == (seen, known.sha256, known.mode):
             continue
         try:
@@ -245,7 +252,7 @@ def _look_at_documents(work: Work, files: tuple[str, ...]) -> None:
         except SourceError as error:
             work.refusals.append(Refusal(file, error))
             continue
-        work.read_documents[file] = LastRead(seen, document.sha256, document.mode, len(document.content))
+        work.session.documents[file] = LastRead(seen, document.sha256, document.mode, len(document.content))
         if known is None or (known.sha256, known.mode) != (document.sha256, document.mode):
             work.documents.append(DocumentChange(file, known, document))
 

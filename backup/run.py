@@ -71,7 +71,7 @@ def run(settings: BackupSettings, kind: str, token: UUID | None = None, session:
         state = _known_state(connection, identity)
         shadows, accepted = Shadows(settings.state_dir), _accepted(settings.state_dir)
         edited = _edited(settings, connection, identity, state, shadows)
-        work = Work(settings, identity, connection, state, shadows, accepted, edited, stack, session.documents)
+        work = Work(settings, identity, connection, state, shadows, accepted, edited, stack, session)
         look(work, files)
         with _size_told(settings, state):
             counts = _send(work)

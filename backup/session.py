@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from backup import documents, source
 from backup.config import BackupSettings
+from backup.days_most import DaysMost
 from backup.kept import KeptConnection
 from backup.signature import only_begun, signature
 from mirror.errors import SourceError
@@ -39,6 +40,7 @@ class Session:
     connection: KeptConnection = field(default_factory=KeptConnection)
     seen: Seen | None = None
     documents: dict[str, LastRead] = field(default_factory=dict)
+    most: DaysMost = field(default_factory=DaysMost)
 
     def close(self) -> None:
         self.connection.close()
