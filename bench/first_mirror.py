@@ -6,7 +6,7 @@ from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 
-from bench import arrow, data, measure, peer
+from bench import data, measure, peer
 from bench.live import live
 from bench.measure import Bar, Figure, median, spread
 from bench.place import Place
@@ -20,6 +20,8 @@ CHART = "First mirror, seconds"
 
 def figures(place: Place, rounds: int, rows: int) -> list[Figure]:
     """Alternates: COPY, Sidemirror, ADBC in each round; pgloader and the upserts (a tenth of the rows) once."""
+    from bench import arrow  # the driver is in the benches' own image only; other benches run in the tests' too
+
     database = place.folder / "sqlite" / "bench.db"
     data.make(database, rows // 2)
     peer.write_copy_files(database, place.folder)

@@ -1,6 +1,9 @@
 # shellcheck shell=sh
-# Every check of this repository. One line for each step with its time; what a failed step said stands
-# below it; a summary at the end. Everything it starts has a name of its own and is taken away again.
+# Every check of this repository. One line for each step with its time; what a failed step said stands below it; at the end
+# each part with its time. Everything it starts has a name of its own and is taken away again.
+#
+# HYPOTHESIS_PROFILE=nightly: all of it at full length. Otherwise what is only repeated for confidence is left out: tests with
+# the mark `nightly`, the gallery through the other ports and with Postgres 15, the benches but one.
 
 TEST_PROJECT=sidemirror-test-$$
 # Images of its own, too: what a stack of this machine runs on is not replaced by a test.
@@ -14,6 +17,7 @@ test_command() {
         *) fail "$EXIT_USAGE" "There is no part \"$1\"." "./sidemirror test [lint|unit|integration|stack|faults|soak]" ;;
     esac
     started=$(date +%s)
+    export HYPOTHESIS_PROFILE="${HYPOTHESIS_PROFILE:-ci}"
     # Some of the checks read the environment: a developer's own settings must not change their outcome.
     unset COMPOSE_FILE COMPOSE_PROJECT_NAME COMPOSE_PROFILES SUPABASE_DB_HOST SUPABASE_DB_USER SUPABASE_DB_PORT \
         SUPABASE_DB_PASSWORD SOURCE_NAME BOT_IMAGE BOT_TOKEN BOT_TOKEN_FILE BOT_UID BOT_GID SIDEMIRROR_VOLUMES \
@@ -29,15 +33,28 @@ test_command() {
     require_base_image
     remove_leftovers
     run_step "tools" make_venv || finish
-    case ${1:-all} in all | lint) lint ;; esac
-    case ${1:-all} in all | unit | integration | stack | faults | soak) test_image ;; esac
-    case ${1:-all} in all | unit) run_step "unit tests, inside the image" in_test_image unit ;; esac
+    case ${1:-all} in all | lint) part lint lint ;; esac
+    case ${1:-all} in all | unit | integration | stack | faults | soak) part images test_image ;; esac
+    case ${1:-all} in all | unit) part unit unit ;; esac
     case ${1:-all} in all | integration) integration ;; esac
-    case ${1:-all} in all | stack | faults | soak) stack_images ;; esac
-    case ${1:-all} in all | stack) stack ;; esac
-    case ${1:-all} in all | faults) faults ;; esac
-    case ${1:-all} in soak) soak ;; esac
+    case ${1:-all} in all | stack | faults | soak) part images stack_images ;; esac
+    case ${1:-all} in all | stack) part stack stack ;; esac
+    case ${1:-all} in all | faults) part faults faults ;; esac
+    case ${1:-all} in soak) part soak soak ;; esac
     finish
+}
+
+nightly() { [ "$HYPOTHESIS_PROFILE" = nightly ]; }
+
+# part NAME COMMAND…: its seconds are added to those of the part in the table at the end.
+part() {
+    part_name=$1
+    shift
+    part_started=$(date +%s)
+    "$@"
+    part_code=$?
+    printf '%s %s\n' "$part_name" "$(($(date +%s) - part_started))" >>"$scratch/times"
+    return "$part_code"
 }
 
 # run_step NAME COMMAND…
@@ -59,7 +76,10 @@ run_step() {
 }
 
 finish() {
-    printf '\n%ss in all.' "$(($(date +%s) - started))"
+    printf '\n'
+    [ ! -f "$scratch/times" ] || awk '!($1 in s) { order[++n] = $1 } { s[$1] += $2 }
+        END { for (i = 1; i <= n; i++) printf "%-12s %5d s\n", order[i], s[order[i]] }' "$scratch/times"
+    printf '%-12s %5d s.' "in all" "$(($(date +%s) - started))"
     if [ -n "$failed" ]; then printf ' Failed:%s\n' "$failed"; else printf '\n'; fi
     count=$(printf '%s' "$failed" | grep -c .)
     printf '\n%s passed, %s failed\n' "$passed" "$count"
@@ -133,32 +153,55 @@ image() {
 # in_test_image PART [DOCKER OPTIONS…]: as hardened as the sidecar itself.
 in_test_image() {
     part=$1
-    # Two at a time: many tests start programs and wait for them. The integration tests' files each have a database of their
-    # own, so it is files that are shared out; the gallery is one file of cases that have nothing to do with each other.
-    case $part in integration) how='--numprocesses 2 --dist loadfile' ;; page) how='--numprocesses 0' ;; *) how='--numprocesses 2' ;; esac
+    # More at a time than there are processors: many tests start programs and wait for them. The integration tests' files each
+    # have a database of their own, so it is files that are shared out; the gallery is one file of cases that have nothing to
+    # do with each other.
+    case $part in
+        integration) how='--numprocesses 4 --dist loadfile' ;;
+        page) how='--numprocesses 0' ;;
+        *) how='--numprocesses 3' ;;
+    esac
     shift
     docker run --rm --init --name "$TEST_PROJECT-test" --label "$TEST_PROJECT" --read-only --cap-drop ALL \
-        --security-opt no-new-privileges --pids-limit 400 --tmpfs /tmp:exec --tmpfs /small:size=2m,uid=10001 --env HOME=/tmp --env CI="${CI:-}" \
+        --security-opt no-new-privileges --pids-limit 400 --tmpfs /tmp:exec --tmpfs /small:size=2m,uid=10001 --env HOME=/tmp --env CI="${CI:-}" --env HYPOTHESIS_PROFILE="$HYPOTHESIS_PROFILE" \
         "$@" "sidemirror/${stage:-test}:$SIDEMIRROR_TAG" pytest -p no:cacheprovider $how "tests/$part"
 }
+
+unit() { run_step "unit tests, inside the image" in_test_image unit; }
 
 integration() {
     export SIDEMIRROR_VOLUMES="$scratch/integration" STAND_IN_PORT=0 STAND_IN_POOLER_PORT=0
     mkdir -p "$SIDEMIRROR_VOLUMES"
-    run_step "start a stand-in for the integration tests" docker compose -p "$TEST_PROJECT" up --build --detach --wait postgres || return
-    # shellcheck disable=SC2046 # the options are words
-    run_step "integration tests, inside the image" in_test_image integration $(stand_in_options 6543) ||
-        last_lines -p "$TEST_PROJECT" logs --tail 60 --no-color
-    run_step "build the browser image" image browser && run_step "the page, in a real Chromium" page
-    run_step "the gallery through a session pooler" gallery 5433
-    run_step "the gallery without a pooler" gallery 5432
-    run_step "the benches, scaled down, with their peers" quick_bench
+    part integration run_step "start a stand-in for the integration tests" \
+        docker compose -p "$TEST_PROJECT" up --build --detach --wait postgres || return
+    part integration integration_tests
+    part page page_in_a_browser
+    part benches run_step "a bench, scaled down" one_bench
+    if nightly; then
+        part galleries run_step "the gallery through a session pooler" gallery 5433
+        part galleries run_step "the gallery without a pooler" gallery 5432
+        part benches run_step "the benches, scaled down, with their peers" quick_bench
+    fi
     docker compose -p "$TEST_PROJECT" down --volumes --remove-orphans --timeout 5 >/dev/null 2>&1
-    postgres_15
+    ! nightly || part galleries postgres_15
     unset SIDEMIRROR_VOLUMES STAND_IN_PORT STAND_IN_POOLER_PORT
 }
 
-# Only to see that each of them works: no goal counts.
+integration_tests() {
+    # shellcheck disable=SC2046 # the options are words
+    run_step "integration tests, inside the image" in_test_image integration $(stand_in_options 6543) ||
+        last_lines -p "$TEST_PROJECT" logs --tail 60 --no-color
+}
+
+# Only to see that it works: no goal counts. One that needs no peers, and so no image of its own.
+# shellcheck disable=SC2046 # the options are words
+one_bench() {
+    docker run --rm --init --name "$TEST_PROJECT-bench" --label "$TEST_PROJECT" --read-only --cap-drop ALL \
+        --security-opt no-new-privileges --tmpfs /tmp:exec --env HOME=/tmp $(stand_in_options 6543) \
+        "sidemirror/test:$SIDEMIRROR_TAG" python -m bench --quick unchanged
+}
+
+# Each of them.
 quick_bench() {
     # shellcheck source=script/bench.sh
     . script/bench.sh && bench_image && in_bench_image --quick --output /tmp
@@ -176,6 +219,10 @@ postgres_15() {
 start_postgres_15() {
     require_base_image bookworm &&
         docker compose -p "$TEST_PROJECT" -f docker-compose.yml -f tests/postgres15.yml up --build --detach --wait postgres
+}
+
+page_in_a_browser() {
+    run_step "build the browser image" image browser && run_step "the page, in a real Chromium" page
 }
 
 # Chromium wants more processes than the sidecar is given, and shared memory.

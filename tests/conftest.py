@@ -1,8 +1,13 @@
-"""How thoroughly the property-based tests look: HYPOTHESIS_PROFILE is quick, ci (the default) or nightly."""
+"""How thorough the tests are: HYPOTHESIS_PROFILE is quick, ci (the default) or nightly.
+
+What is marked nightly takes long and has a shorter sister that always runs. Outside of the nightly profile it is left out,
+and what is repeated is repeated less often.
+"""
 
 import os
 
 import pytest
+from fix_nightly import NIGHTLY
 from fix_small_disk import small_disk
 from hypothesis import HealthCheck, settings
 
@@ -14,3 +19,10 @@ for name, examples in {"quick": 25, "ci": 125, "nightly": 5000}.items():
 pytest.register_assert_rewrite("fix_source", "fix_target")
 
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci"))
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if not NIGHTLY:
+        left_out = [item for item in items if item.get_closest_marker("nightly")]
+        config.hook.pytest_deselected(items=left_out)
+        items[:] = [item for item in items if item not in left_out]

@@ -1,5 +1,4 @@
-"""The fault suite: a whole Sidemirror on real containers, broken in every way that we know. HYPOTHESIS_PROFILE=nightly runs
-all of it at full length; otherwise what is marked nightly is left out, and what is repeated is repeated less often."""
+"""The fault suite: a whole Sidemirror on real containers, broken in every way that we know."""
 
 from __future__ import annotations
 
@@ -10,19 +9,6 @@ from pathlib import Path
 import pytest
 from ground import SMALL_STATE, Ground
 from stack import Stack
-
-NIGHTLY = os.environ.get("HYPOTHESIS_PROFILE") == "nightly"
-
-
-def pytest_configure(config: pytest.Config) -> None:
-    config.addinivalue_line("markers", "nightly: takes long, and has a shorter sister that always runs")
-
-
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    if not NIGHTLY:
-        left_out = [item for item in items if item.get_closest_marker("nightly")]
-        config.hook.pytest_deselected(items=left_out)
-        items[:] = [item for item in items if item not in left_out]
 
 
 @pytest.fixture(scope="session")

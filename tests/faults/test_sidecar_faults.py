@@ -6,7 +6,7 @@ import random
 import threading
 
 import breaking
-from conftest import NIGHTLY
+from fix_nightly import NIGHTLY
 from ground import Ground
 from stack import poll
 

@@ -7,13 +7,13 @@ each point is told by tests/oracle.py and by the files' bytes, not by Sidemirror
 from __future__ import annotations
 
 import hashlib
-import os
 import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from fix_nightly import NIGHTLY
 from fix_source import Source
 from restoring import content, contents_of, restored
 
@@ -22,7 +22,7 @@ from restore.config import RestoreSettings
 from restore.request import Request
 from restore.run import restore_into
 
-POINTS = 400 if os.environ.get("HYPOTHESIS_PROFILE") == "nightly" else 24
+POINTS = 400 if NIGHTLY else 24
 SERVICE = Path(__file__).resolve().parents[2] / "services" / "bot"
 
 # Each line that comes in is a part of the day.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import random
 import shutil
 import subprocess
@@ -15,6 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from fix_nightly import NIGHTLY
 from fix_source import Source
 from restoring import (
     KILLED_BEFORE_RENAME,
@@ -112,7 +112,7 @@ def restoring(source: Source, sign: str) -> Iterator[subprocess.Popen[bytes]]:
     process.wait(timeout=60)
 
 
-KILLS = 200 if os.environ.get("HYPOTHESIS_PROFILE") == "nightly" else 24
+KILLS = 200 if NIGHTLY else 24
 
 
 def test_killed_at_random_moments_each_file_is_the_old_or_the_new_one_and_it_can_be_finished(

@@ -2,4 +2,8 @@
 
 from pathlib import Path
 
+import nursery
+
 collect_ignore = [] if (Path(__file__).parents[2] / "README.md").exists() else ["test_docs.py", "test_monitoring.py"]
+
+nursery.adopt()

@@ -13,6 +13,7 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
+import nursery
 import pytest
 from fix_telegram import ADA, BOB, DEADLINE, GROUP, OTHER_GROUP, TOKEN, Telegram, wait_until
 
@@ -60,10 +61,12 @@ class BotProcess:
             **more,
         }
 
-    def start(self, **more: str) -> subprocess.Popen[str]:
+    def start(self, importing: bool = False, **more: str) -> subprocess.Popen[str]:
+        """The process is there; one that is `importing` has all of its start before it, as a container's has."""
         log = self.root / f"log-{len(self.running)}"
         with log.open("w") as stdout:
-            process = subprocess.Popen(
+            popen = nursery.ORDINARY if importing else subprocess.Popen
+            process = popen(
                 [sys.executable, "-m", "bot"],
                 env=self.environment(**more),
                 stdout=stdout,

@@ -83,7 +83,7 @@ def test_sigterm_closes_the_files_and_ends_with_0(bot, busy):
 
 def test_sigterm_in_the_middle_of_the_start_ends_with_0_too(bot):
     for delay in (0.0, 0.03, 0.06, 0.3, 0.6, 0.7, 0.8, 0.9, 1.0):
-        process = bot.start()
+        process = bot.start(importing=True)
         time.sleep(delay)
         process.terminate()
         _, err = process.communicate(timeout=DEADLINE)
@@ -146,7 +146,9 @@ def test_a_loop_that_stands_still_is_unwell(bot):
     (bot.tmp / "bot.heartbeat").write_text(f"{long_ago}\n")  # rather than waiting for 16 s
     code, said = bot.health()
     assert code == 1
-    assert re.fullmatch(r"the bot's loop last made progress 1[67] s ago \(limit 15 s\)", said)
+    age = re.fullmatch(r"the bot's loop last made progress (\d+) s ago \(limit 15 s\)", said)
+    assert age is not None, said
+    assert int(age[1]) >= 16
     process.send_signal(signal.SIGCONT)
 
 

@@ -1,0 +1,5 @@
+"""Whether everything runs at full length: in the night, where nobody waits."""
+
+import os
+
+NIGHTLY = os.environ.get("HYPOTHESIS_PROFILE") == "nightly"
