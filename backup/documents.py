@@ -11,9 +11,11 @@ from pathlib import Path
 
 from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_fixed
 
+from mirror import safe_files
 from mirror.errors import SourceCorrupt, SourceMissing, SourceUnreadable, SourceUnsupported
 
 HALF_WRITTEN_SECONDS = 3.0
+MOST_BYTES = 1_000_000_000  # what Postgres takes as one value
 
 
 @dataclass(frozen=True)
@@ -60,12 +62,13 @@ def read(folder: Path, file: str, patience: float = HALF_WRITTEN_SECONDS) -> Doc
 def _read(folder: Path, file: str) -> Document:
     path = folder / file
     try:
-        with path.open("rb") as opened:
-            _require_inside(opened.fileno(), folder, file)
-            content = opened.read()
-            stat = path.stat()
+        with safe_files.opened(safe_files.inside(path, folder), folder.resolve()) as opened:
+            content = safe_files.read_descriptor(opened, MOST_BYTES, path)
+            stat = os.fstat(opened)
     except FileNotFoundError:
         raise SourceMissing(f"{file} is not there", "was it moved or deleted? Its last version stays") from None
+    except safe_files.Refused as error:
+        raise SourceUnsupported(f"{file} is not read: {error.strerror}", "put the file itself there") from error
     except OSError as error:
         raise SourceUnreadable(
             f"{file} cannot be read: {error.strerror}",
@@ -82,15 +85,6 @@ def _read(folder: Path, file: str) -> Document:
             "its last good version stays in the mirror; look at the file",
         ) from None
     return _document(file, content, stat, _why_not(repeated))
-
-
-def _require_inside(descriptor: int, folder: Path, file: str) -> None:
-    """Raises SourceUnsupported for what is not the bot's own: a link can be laid after the look at the folder, and what is
-    read here can be restored into the bot's folder."""
-    if not Path(f"/proc/self/fd/{descriptor}").resolve().is_relative_to(folder.resolve()):
-        raise SourceUnsupported(
-            f"{file} is a link that leads out of the bot's folder, so it is not read", "put the file itself there"
-        )
 
 
 def _document(file: str, content: bytes, stat: os.stat_result, unqueryable: str | None) -> Document:

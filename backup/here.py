@@ -17,8 +17,9 @@ def rows_here(settings: BackupSettings, file: str) -> dict[str, int] | None:
     """Rows of each table of a database; None where it cannot be read (the run says why)."""
     path = settings.sqlite_dir / file
     try:
+        snapshot.require_openable(path)
         return _count(f"file:{quote(str(path))}?mode=ro")
-    except sqlite3.Error:
+    except (SidemirrorError, sqlite3.Error):
         pass
     try:
         # In the state folder: a container's /tmp is memory, and a copy can be large.

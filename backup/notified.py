@@ -13,7 +13,7 @@ from pathlib import Path
 
 from inotify_simple import INotify, flags
 
-from backup.source import OUR_FOLDERS
+from mirror.catalog_values import OUR_FOLDERS
 
 _WRITTEN = (
     flags.MODIFY

@@ -10,6 +10,8 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from mirror import safe_files
+
 # Where in each file the bytes are that a commit changes. Behind these 96 of the WAL index are the marks that readers leave.
 _PARTS = (("", 0, 100), ("-wal", 0, 32), ("-shm", 0, 96), ("-journal", 0, 28))
 
@@ -51,7 +53,7 @@ def _identity(signature: str) -> tuple[str, int]:
 
 def _part(path: Path, start: int, size: int) -> str:
     try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        descriptor = safe_files.descriptor(path)
     except FileNotFoundError:
         return "-"
     except OSError as error:

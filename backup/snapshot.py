@@ -8,7 +8,6 @@ quiet files that SQLite then recovers in private. Nothing here can write to the 
 from __future__ import annotations
 
 import os
-import shutil
 import sqlite3
 import time
 from collections.abc import Iterator
@@ -22,6 +21,7 @@ from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_r
 from backup.refresh import Base, CannotRefresh, Fresh, prepare, refresh
 from backup.source import MAGIC
 from backup.wal import Position, Wal
+from mirror import safe_files
 from mirror.errors import (
     SidemirrorError,
     SourceBusy,
@@ -74,6 +74,7 @@ def take(
     SourceUnsupported, or StateError when there is no room for the copy.
     """
     mode = _stat_mode(source)
+    require_openable(source)
     _refuse_other_formats(source)
     waiting = Retrying(
         stop=stop_after_delay(deadline),
@@ -92,6 +93,17 @@ def take(
     if fresh.changed is None or into.stat().st_size <= SMALL_BYTES:
         check(into, source.name, full_check)
     return Snapshot(into, journal_mode, mode, fresh.changed, fresh.position)
+
+
+def require_openable(source: Path) -> None:
+    """Raises SourceUnsupported where SQLite, which opens by name, would follow a link or wait at a FIFO."""
+    try:
+        safe_files.require_files(safe_files.with_side_files(source))
+    except safe_files.Refused as error:
+        raise SourceUnsupported(
+            f"{source.name} is not mirrored: {error.strerror}",
+            "SQLite has not put that there: find out who did, and remove it; all others go on",
+        ) from error
 
 
 def check(copy: Path, name: str, full: bool, table: str | None = None) -> None:
@@ -184,6 +196,7 @@ def _copy_hot(source: Path, into: Path) -> Fresh:
 @contextmanager
 def _reading(source: Path) -> Iterator[sqlite3.Connection]:
     """A connection in a read transaction."""
+    require_openable(source)  # again: this one is waited for, and tried again
     reader = sqlite3.connect(f"file:{quote(str(source))}?mode=ro", uri=True, timeout=BUSY_SECONDS, isolation_level=None)
     try:
         reader.execute("BEGIN")
@@ -206,8 +219,8 @@ def _copy_cold(source: Path, into: Path) -> None:
     try:
         for suffix, note in zip(suffixes, before, strict=True):
             if note is not None:
-                shutil.copyfile(f"{source}{suffix}", f"{into}{suffix}")
-    except FileNotFoundError:
+                safe_files.copy(Path(f"{source}{suffix}"), Path(f"{into}{suffix}"), most=note[1])
+    except (FileNotFoundError, safe_files.Refused):  # it is another one than was looked at, or it grew
         raise _Unquiet from None
     except OSError as error:
         raise _explain_os(error, source) from error
@@ -227,7 +240,7 @@ def _notes(source: Path, suffixes: tuple[str, ...]) -> tuple[tuple[int, int, int
     notes: list[tuple[int, int, int, int] | None] = []
     for suffix in suffixes:
         try:
-            stat = Path(f"{source}{suffix}").stat()
+            stat = Path(f"{source}{suffix}").lstat()
         except FileNotFoundError:
             notes.append(None)
         else:
@@ -237,7 +250,7 @@ def _notes(source: Path, suffixes: tuple[str, ...]) -> tuple[tuple[int, int, int
 
 def _stat_mode(source: Path) -> int:
     try:
-        return source.stat().st_mode & 0o7777
+        return source.lstat().st_mode & 0o7777
     except FileNotFoundError:
         raise SourceMissing(
             f"{source.name} is not there", "was it moved or deleted? The mirror stays as it was"
@@ -246,8 +259,7 @@ def _stat_mode(source: Path) -> int:
 
 def _refuse_other_formats(source: Path) -> None:
     try:
-        with source.open("rb") as file:
-            start = file.read(len(MAGIC))
+        start = safe_files.read_start(source, len(MAGIC))
     except OSError as error:
         raise _explain_os(error, source) from error
     if start and not start.strip(b"\0"):

@@ -9,14 +9,13 @@ from pathlib import Path
 
 from pathspec import GitIgnoreSpec
 
+from mirror import safe_files
+from mirror.catalog_values import OUR_FOLDERS
 from mirror.errors import SourceMissing, SourceUnreadable, SourceUnsupported
+from mirror.safe_files import SIDE_FILES
 
 MAGIC = b"SQLite format 3\0"  # https://www.sqlite.org/fileformat2.html#the_database_header
 DATABASE_SUFFIXES = frozenset({".db", ".db3", ".sqlite", ".sqlite3", ".s3db", ".sl3"})
-SIDE_FILES = ("-wal", "-shm", "-journal")
-
-# Folders that restore keeps beside the live files; what is in them is not the bot's data.
-OUR_FOLDERS = frozenset({"replaced", ".sidemirror"})
 
 
 @dataclass(frozen=True)
@@ -50,18 +49,16 @@ def find(sqlite_dir: Path, json_dir: Path, json_glob: GitIgnoreSpec) -> SourceFi
     for name, path in _files(sqlite_dir, "SQLITE_DIR"):
         if path.is_symlink() and path.is_dir():
             sort(name, _link, databases)
-        elif is_database(path):
+        elif is_database(path, sqlite_dir):
             # Of a link, too: SQLite keeps the log beside the file that it leads to, where a look at it sees no commit.
-            sort(name, _link if path.is_symlink() else None, databases)
+            sort(name, _no_file(path), databases)
         elif json_glob.match_file(name):
             sort(name, _document_among_databases, databases)
     for name, path in _files(json_dir, "JSON_DIR"):
         if path.is_symlink() and path.is_dir():
             sort(name, _link, documents)
         elif json_glob.match_file(name):
-            # No folder above it is a link: those are not followed.
-            leads_away = path.is_symlink() and not (_inside(path, json_dir) and path.exists())
-            sort(name, _link if leads_away else None, documents)
+            sort(name, None if path.is_symlink() and _inside(path, json_dir) else _no_file(path), documents)
         elif _named_as_database(path):  # by name only: each look comes by here, past every copy that the bot keeps
             sort(name, _database_among_documents, documents)
     return SourceFiles(tuple(databases), tuple(documents), tuple(refused))
@@ -106,21 +103,37 @@ def _document_among_databases(name: str) -> SourceUnsupported:
     )
 
 
+def _special(name: str) -> SourceUnsupported:
+    return SourceUnsupported(
+        f"{name} is no regular file, so it is not mirrored",
+        "a FIFO, a socket or a device keeps no data: remove it, or give it another name; all others go on",
+    )
+
+
+def _no_file(path: Path) -> Why | None:
+    """Why that is nothing to read; None for a regular file. No folder above it is a link: those are not followed."""
+    if path.is_symlink():
+        return _link
+    return _special if safe_files.kind(path) else None
+
+
 def _inside(path: Path, folder: Path) -> bool:
-    """Whether the file is below the folder, wherever links lead."""
-    return path.resolve().is_relative_to(folder.resolve())
+    """Whether a link leads to a file below the folder."""
+    try:
+        return safe_files.is_file(safe_files.inside(path, folder))
+    except (OSError, RuntimeError):  # it leads nowhere, or in a circle
+        return False
 
 
-def is_database(path: Path) -> bool:
+def is_database(path: Path, root: Path) -> bool:
     """By name or by its first bytes. Only called while this process has no SQLite connection to the file."""
     if path.name.endswith(SIDE_FILES):
         return False
     if _named_as_database(path):
         return True
     try:
-        with path.open("rb") as file:
-            return file.read(len(MAGIC)) == MAGIC
-    except OSError:
+        return safe_files.read_start(safe_files.inside(path, root), len(MAGIC)) == MAGIC
+    except (OSError, RuntimeError):
         return False  # without a database's name and unreadable: not known to be ours
 
 
@@ -146,5 +159,5 @@ def _files(folder: Path, variable: str) -> Iterator[tuple[str, Path]]:
         links = [name for name in folders if Path(parent, name).is_symlink()]
         for name in sorted([*names, *links]):
             path = Path(parent, name)
-            if not name.startswith(".") and (path.is_file() or path.is_symlink()):
+            if not name.startswith(".") and os.path.lexists(path):  # a file of a moment is gone by now
                 yield path.relative_to(folder).as_posix(), path

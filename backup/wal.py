@@ -17,6 +17,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 
+from mirror import safe_files
+
 _WAL_HEADER, _FRAME_HEADER = 32, 24
 _MOST_FRAMES = 50_000
 
@@ -41,7 +43,7 @@ class Wal:
     def __enter__(self) -> Wal:
         with suppress(OSError):
             for suffix in ("-wal", "-shm"):
-                self.files.append(os.open(f"{self.database}{suffix}", os.O_RDONLY | os.O_CLOEXEC))
+                self.files.append(safe_files.descriptor(Path(f"{self.database}{suffix}")))
         return self
 
     def __exit__(self, *_: type[BaseException] | BaseException | TracebackType | None) -> None:

@@ -11,6 +11,7 @@ from psycopg2 import errors
 from psycopg2.extensions import connection as Connection
 
 from mirror.catalog_install import require_readable
+from mirror.catalog_values import database_name, file_name, permissions, schema_of
 from mirror.content import TableContent
 from mirror.mapping import MirrorTable, columns_from_json
 from mirror.schema import Pragmas, Schema, SchemaRow, same_objects
@@ -111,23 +112,31 @@ def _state(state: dict[str, Any], version: int) -> State:
         run=state["run"],
         target_bytes=state["target_bytes"],
         databases=tuple(_database(database) for database in state["databases"]),
-        documents=tuple(CatalogDocument(**document) for document in state["documents"]),
+        documents=tuple(_document(document) for document in state["documents"]),
         catalog_version=version,
     )
 
 
 def _database(database: dict[str, Any]) -> CatalogDatabase:
     schema = json.loads(database["sqlite_schema"])
+    file = database_name(database["file"])
+    rows, pragmas = schema_of(file, schema["rows"], schema["pragmas"])
     return CatalogDatabase(
         id=database["id"],
-        file=database["file"],
+        file=file,
         schema_name=database["schema_name"],
         token=UUID(database["token"]),
         content_hash=bytes.fromhex(database["content_hash"]),
-        schema_rows=tuple(SchemaRow(**row) for row in schema["rows"]),
-        pragmas=Pragmas(**schema["pragmas"]),
-        mode=database["mode"],
+        schema_rows=rows,
+        pragmas=pragmas,
+        mode=permissions(database["mode"]),
         tables=tuple(_table(table) for table in database["tables"]),
+    )
+
+
+def _document(document: dict[str, Any]) -> CatalogDocument:
+    return CatalogDocument(
+        **document | {"file": file_name(document["file"]), "mode": permissions(document["mode"])},
     )
 
 

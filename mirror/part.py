@@ -9,6 +9,7 @@ from dataclasses import replace
 
 from mirror.catalog import CatalogDatabase
 from mirror.content import database_hash
+from mirror.only_create import confine
 from mirror.schema import SchemaRow, schema_without_data, write_schema_rows
 
 SEQUENCE = "sqlite_sequence"
@@ -31,6 +32,7 @@ def part_of(database: CatalogDatabase, names: Iterable[str]) -> CatalogDatabase:
 def shadow_tables(rows: tuple[SchemaRow, ...]) -> dict[str, tuple[str, ...]]:
     """The virtual tables of a schema, each with the tables that its rows stand in (vtab.html#the_xshadowname_method)."""
     with closing(sqlite3.connect(":memory:", isolation_level=None)) as connection:
+        confine(connection)
         write_schema_rows(connection, tuple(row for row in rows if row.type == "table"))
         kinds = dict(connection.execute("SELECT name, type FROM pragma_table_list WHERE schema = 'main'"))
     virtual = sorted((name for name, kind in kinds.items() if kind == "virtual"), key=len)

@@ -17,6 +17,7 @@ from mirror.catalog import CatalogDatabase
 from mirror.errors import NotVerified, SourceUnsupported
 from mirror.load_rows import Progress, load, no_progress, prepare
 from mirror.names import quote_sqlite
+from mirror.only_create import confine
 from mirror.relation import rows_at
 from mirror.schema import Schema, SchemaRow, schema_without_data, write_schema_rows
 
@@ -37,6 +38,7 @@ def rebuild(
     """
     schema = schema_without_data(database.schema_rows, database.pragmas)
     connection = sqlite3.connect(f"file:{quote(str(path))}?mode=rwc", uri=True, isolation_level=None)
+    confine(connection)
     try:
         _prepare(connection, schema)
         prepare(connection)

@@ -12,6 +12,8 @@ from dataclasses import dataclass
 
 from mirror.errors import SourceUnsupported
 from mirror.names import quote_sqlite
+from mirror.only_create import confine, create
+from mirror.plain_text import shown
 
 ROWID_ALIASES = ("rowid", "_rowid_", "oid")
 
@@ -146,6 +148,7 @@ def read_table(connection: sqlite3.Connection, name: str, without_rowid: bool, s
 def schema_without_data(rows: tuple[SchemaRow, ...], pragmas: Pragmas) -> Schema:
     """The schema that these sqlite_schema rows describe, read from a database in memory that has only them."""
     connection = sqlite3.connect(":memory:", isolation_level=None)
+    confine(connection)
     try:
         connection.execute(f"PRAGMA encoding = {quote_sqlite(pragmas.encoding)}")
         write_schema_rows(connection, tuple(row for row in rows if row.type == "table"))
@@ -158,6 +161,7 @@ def schema_without_data(rows: tuple[SchemaRow, ...], pragmas: Pragmas) -> Schema
 def require_restorable(schema: Schema) -> None:
     """Raises SourceUnsupported, naming the object, for a schema that could be mirrored but not be made again."""
     connection = sqlite3.connect(":memory:", isolation_level=None)
+    confine(connection)
     try:
         connection.execute(f"PRAGMA encoding = {quote_sqlite(schema.pragmas.encoding)}")
         for kind in ("table", "index", "view", "trigger"):
@@ -179,8 +183,10 @@ def write_schema_rows(connection: sqlite3.Connection, rows: tuple[SchemaRow, ...
             _write_schema_row(connection, row, names)
         except sqlite3.Error as error:
             raise SourceUnsupported(
-                f"{row.type} {row.name} cannot be made again by this SQLite {sqlite3.sqlite_version}: {error}",
-                "it uses something that this SQLite does not have (a function, a collation, an extension)",
+                f"{row.type} {shown(row.name)} cannot be made again by this SQLite {sqlite3.sqlite_version}: {error}",
+                "it would do more than make that: look at its SQL, and at who wrote it"
+                if getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_AUTH
+                else "it uses something that this SQLite does not have (a function, a collation, an extension)",
             ) from error
     connection.execute("PRAGMA writable_schema = RESET")
 
@@ -194,7 +200,7 @@ def _write_schema_row(connection: sqlite3.Connection, row: SchemaRow, names: set
             (row.type, row.name, row.tbl_name, row.sql),
         )
     elif row.sql is not None:
-        connection.execute(row.sql)
+        create(connection, row.type, row.sql)
 
 
 def _write_internal_table(connection: sqlite3.Connection, row: SchemaRow, names: set[str]) -> None:

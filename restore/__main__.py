@@ -48,6 +48,7 @@ Exit codes:
   12  not verified: nothing was replaced
   13  cancelled, or nobody was there to ask
   15  nothing to undo
+  16  somebody else changed the mirror or its catalog
 """
 
 

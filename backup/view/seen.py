@@ -9,7 +9,7 @@ from pathlib import Path
 from backup.changes import DatabaseChange, TableChange, TableCreated, TableDropped
 from backup.documents import Document
 from backup.look import Work
-from backup.source import SIDE_FILES
+from mirror.safe_files import SIDE_FILES
 
 
 @dataclass(frozen=True)
