@@ -11,7 +11,7 @@ import click
 from rich.console import Console
 from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_fixed
 
-from backup import events, log, outcome
+from backup import events, log, outcome, turns
 from backup import reader as analysts
 from backup.alert import trial_message
 from backup.alive import heard
@@ -34,7 +34,7 @@ from backup.status_view import show
 from backup.watch import Watch
 from mirror import holder, settings
 from mirror.catalog import read_state
-from mirror.errors import ConfigError, GuardHeld, RunInProgress, SidemirrorError, SourceError
+from mirror.errors import ConfigError, GuardHeld, RunInProgress, SidemirrorError, SourceError, Stuck
 from mirror.log_line import of_run
 from mirror.target import connected
 
@@ -121,6 +121,9 @@ def doctor_command() -> None:
 def health() -> None:
     config = settings.load(BackupSettings)
     age, silent = outcome.read(config.state_dir).seconds_since_equal(datetime.now(UTC)), heard(config.state_dir)
+    if (turn := turns.hanging(config.state_dir)) is not None:
+        click.echo(turn.told)
+        sys.exit(Stuck.exit_code)
     if silent is not None and silent > LOST_SECONDS:
         click.echo(f"the main program has not been heard from for {int(silent)} s")
         sys.exit(1)

@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Literal
 
 from backup.outcome import Outcome
+from backup.turns import HINT, Turn
 
 # A source that was not equal to its target for longer than this beyond BACKUP_EVERY is not safe.
 GRACE_SECONDS = 600
@@ -51,12 +52,15 @@ def answer(
     host: str = "",
     target_error: str | None = None,
     heard: float | None = None,
+    turn: Turn | None = None,
 ) -> Answer:
     """The answer. `age`: seconds since source and target were equal; `limit`: how many are still well.
 
     `target_error` is what was found when the target was asked just now; None when it was not asked, or is well.
-    `heard`: seconds since the sidecar's last sign of life; None when that does not count.
+    `heard`: seconds since the sidecar's last sign of life; None when that does not count. `turn`: in which a run hangs.
     """
+    if turn is not None:
+        return Answer("wrong", f"NOT SAFE: {turn.told}; nothing is mirrored meanwhile.", HINT)
     if heard is not None and heard > LOST_SECONDS:
         return Answer("lost", _lost(heard, known), LOST_HINT)
     as_of = "nothing was mirrored yet" if age is None else f"everything up to {known.equal_at} is in {place(host)}"

@@ -48,9 +48,12 @@ def apply(
     identity: RunIdentity,
     changes: ChangeSet,
     before_commit: Callable[[], None],
+    turn: Callable[[str], None] = lambda _file: None,
+    careful: bool = False,
 ) -> Counts:
     """Commits the change set as run `last_run + 1`; gives what was sent.
 
+    `turn` is told each file before it is sent, and "" after the last; `careful`: all of a file is sent in its own turn.
     `before_commit` is called when everything is sent and nothing is committed yet. Raises what translated() makes of the
     target's refusals: TargetTaken, TargetMoved, TargetExposed, TargetFull and the rest; then nothing of it is kept.
     """
@@ -64,9 +67,12 @@ def apply(
         )  # fmt: skip
         upserted = deleted = 0
         for database in changes.databases:
+            turn(database.file)
             contents = _apply_database(script, database, identity, run)
             upserted += sum(_upserts(change, contents) for change in database.tables)
             deleted += sum(_deletes(change) for change in database.tables)
+            if careful:
+                script.flush()
         for removed in changes.removed:
             for table in removed.tables:
                 apply_table(script, removed.schema_name, TableDropped(table), run, None)
@@ -74,7 +80,11 @@ def apply(
             script.add("DROP SCHEMA {schema}", schema=sql.Identifier(removed.schema_name))
             script.add("UPDATE sidemirror.databases SET dropped_run = {} WHERE id = {}", run, removed.id)
         for document in changes.documents:
+            turn(document.file)
             _apply_document(script, document, identity.source, run)
+            if careful:
+                script.flush()
+        turn("")
         _record(script, identity, run, upserted, deleted, len(changes.documents))
         script.flush()
         before_commit()

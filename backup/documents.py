@@ -101,4 +101,6 @@ def _object(pairs: list[tuple[str, object]], repeated: set[str]) -> None:
 
 def _why_not(repeated: set[str]) -> str | None:
     """jsonb keeps only the last of equal keys, which would be a different document."""
-    return f"an object has a key twice: {', '.join(sorted(repeated)[:5])}" if repeated else None
+    shown = ", ".join(sorted(repeated)[:5])
+    shown = "".join(letter if letter.isprintable() else f"\\u{ord(letter):04x}" for letter in shown)
+    return f"an object has a key twice: {shown}" if repeated else None

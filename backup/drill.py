@@ -23,6 +23,7 @@ from psycopg2 import sql
 from psycopg2.extensions import connection as Connection
 from psycopg2.extensions import cursor as Cursor
 
+from backup import faults
 from backup.config import BackupSettings
 from backup.state import installation, run_lock
 from mirror import catalog, holder
@@ -31,6 +32,7 @@ from mirror.errors import (
     DrillStopped,
     NoBackup,
     NotVerified,
+    SidemirrorError,
     SourceUnsupported,
     StateError,
 )
@@ -129,6 +131,11 @@ def _restore(work: _Work) -> tuple[str, ...]:
             _end_transaction(work.connection)
         except psycopg2.ProgrammingError as error:
             problems.append(f"{database.file}: {error.diag.message_primary}")
+            _end_transaction(work.connection)
+        except (psycopg2.Error, SidemirrorError, OSError):
+            raise
+        except Exception as error:  # noqa: BLE001 - it is told as what is wrong with this file
+            problems.append(faults.fault(database.file, error).what)
             _end_transaction(work.connection)
         path.unlink(missing_ok=True)
     return (*problems, *_documents(work))

@@ -7,7 +7,7 @@ import tempfile
 from pathlib import Path
 from urllib.parse import quote
 
-from backup import snapshot
+from backup import aside, snapshot
 from backup.config import BackupSettings
 from mirror.errors import SidemirrorError
 from mirror.names import quote_sqlite
@@ -16,17 +16,19 @@ from mirror.names import quote_sqlite
 def rows_here(settings: BackupSettings, file: str) -> dict[str, int] | None:
     """Rows of each table of a database; None where it cannot be read (the run says why)."""
     path = settings.sqlite_dir / file
+    if file in aside.counted(settings.state_dir):
+        return None  # a run was ended at it
     try:
         snapshot.require_openable(path)
         return _count(f"file:{quote(str(path))}?mode=ro")
-    except (SidemirrorError, sqlite3.Error):
+    except (SidemirrorError, sqlite3.Error, ValueError, MemoryError):
         pass
     try:
         # In the state folder: a container's /tmp is memory, and a copy can be large.
         with tempfile.TemporaryDirectory(dir=settings.state_dir) as folder:
             copy = snapshot.take(path, Path(folder) / "copy", full_check=False, deadline=5)
             return _count(f"file:{quote(str(copy.path))}?mode=ro&immutable=1")
-    except (SidemirrorError, sqlite3.Error, OSError):
+    except Exception:  # noqa: BLE001 - what a stranger's file can do is not known, and status must be told all the same
         return None
 
 

@@ -7,14 +7,16 @@ from __future__ import annotations
 
 import logging
 import sqlite3
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 from psycopg2.extensions import connection as Connection
 
-from backup import beside, documents, guard, older_copy, small_document, snapshot
+from backup import beside, documents, guard, older_copy, small_document, snapshot, turns
 from backup.ahead import Ahead
 from backup.apply import RunIdentity
 from backup.changes import (
@@ -28,6 +30,7 @@ from backup.changes import (
     TableDropped,
 )
 from backup.config import BackupSettings
+from backup.faults import blamed
 from backup.pair import Pair
 from backup.refresh import Base
 from backup.session import LastRead, Session
@@ -36,7 +39,8 @@ from backup.signature import signature
 from backup.source import SourceFiles
 from backup.state import read_json
 from backup.taken_back import note_of, state_then
-from mirror.catalog import CatalogDatabase, State
+from backup.turns import Turns
+from mirror.catalog import CatalogDatabase, CatalogDocument, State
 from mirror.errors import GuardHeld, SidemirrorError, SourceError, SourceUnsupported, TargetEdited
 from mirror.schema import Schema, read_schema, require_restorable
 from mirror.values import LARGEST_BYTES, is_big_row
@@ -59,6 +63,7 @@ class Work:
     edited: dict[str, TargetEdited]  # files whose mirror somebody else has changed: nothing is mirrored over it
     open: ExitStack
     session: Session
+    turns: Turns
     databases: list[DatabaseChange] = field(default_factory=list)
     documents: list[DocumentChange] = field(default_factory=list)
     removed: list[CatalogDatabase] = field(default_factory=list)
@@ -70,7 +75,7 @@ class Work:
     def full(self) -> bool:
         return self.identity.kind == "full"
 
-    def refuse(self, edited: dict[str, TargetEdited]) -> None:
+    def refuse(self, edited: Mapping[str, SidemirrorError]) -> None:
         """Takes these files out of what is to be sent."""
         self.databases = [change for change in self.databases if change.file not in edited]
         self.documents = [change for change in self.documents if change.file not in edited]
@@ -91,6 +96,27 @@ def look(work: Work, files: SourceFiles) -> None:
     _refuse_what_is_gone(work, files)
 
 
+def _turn(work: Work, kind: str, file: str, seen: str, look_at: Callable[[], None]) -> None:
+    """One file's turn. Whatever goes wrong in it is that file's refusal, and the others go on."""
+    folder = work.settings.sqlite_dir if kind == "database" else work.settings.json_dir
+    if file in work.accepted:
+        work.session.aside.forget(file)
+    told = work.session.aside.why(file, kind, folder, seen, work.settings.state_dir, work.full)
+    if told is not None:
+        work.refusals.append(Refusal(file, told))
+        return
+    work.turns.at(file, turns.limit(turns.size(folder / file)))
+    began = time.monotonic()
+    try:
+        with blamed(file):
+            look_at()
+    except (SourceError, TargetEdited) as error:
+        work.refusals.append(Refusal(file, error))
+        work.session.aside.refused(file, seen, error, time.monotonic() - began)
+    else:
+        work.session.aside.forget(file)
+
+
 def _look_at_databases(work: Work, files: tuple[str, ...]) -> None:
     remembered = read_json(work.settings.state_dir / SIGNATURES)
     for file in files:
@@ -105,10 +131,7 @@ def _look_at_databases(work: Work, files: tuple[str, ...]) -> None:
             continue
         follows = known is not None and not work.full and len(note) == 3 and note[1] == str(known.token)
         base = work.shadows.base(known, note[2]) if known and follows else None
-        try:
-            _look_at_database(work, file, known, seen, base)
-        except (SourceError, TargetEdited) as error:
-            work.refusals.append(Refusal(file, _naming(file, error)))
+        _turn(work, "database", file, seen, partial(_look_at_database, work, file, known, seen, base))
 
 
 def _refuse_what_is_gone(work: Work, files: SourceFiles) -> None:
@@ -132,13 +155,6 @@ def _refuse_what_is_gone(work: Work, files: SourceFiles) -> None:
             work.documents.append(DocumentChange(document.file, document, None))
         elif document.file not in refused:
             work.refusals.append(Refusal(document.file, guard.missing(document.file, "the document")))
-
-
-def _naming(file: str, error: SidemirrorError) -> SidemirrorError:
-    """The error with the file's name in it: what is deep in a database knows the table only."""
-    if Path(file).name in error.what:
-        return error
-    return type(error)(f"{file}: {error.what}", error.hint)
 
 
 def _look_at_database(work: Work, file: str, known: CatalogDatabase | None, seen: str, base: Base | None) -> None:
@@ -174,8 +190,13 @@ def _look_at_database(work: Work, file: str, known: CatalogDatabase | None, seen
 
 
 def _rebuilt_from(work: Work) -> Callable[[CatalogDatabase], CatalogDatabase]:
-    """Makes a shadow again from the target."""
-    return lambda known: work.shadows.rebuild(work.connection, known, work.state.last_run if work.state else 0)
+    """Makes a shadow again from the target, which takes as long as it takes."""
+
+    def rebuilt(known: CatalogDatabase) -> CatalogDatabase:
+        work.turns.at(known.file, None)
+        return work.shadows.rebuild(work.connection, known, work.state.last_run if work.state else 0)
+
+    return rebuilt
 
 
 def _guard(work: Work, file: str, known: CatalogDatabase | None, tables: tuple[TableChange, ...]) -> frozenset[str]:
@@ -245,16 +266,16 @@ def _look_at_documents(work: Work, files: tuple[str, ...]) -> None:
         last = work.session.documents.get(file)
         if known and not work.full and last and last[:3] == (seen, known.sha256, known.mode):
             continue
-        try:
-            document = documents.read(work.settings.json_dir, file)
-            if known and file not in work.accepted:
-                small_document.check(work.connection, work.settings, known, document, last)
-        except SourceError as error:
-            work.refusals.append(Refusal(file, error))
-            continue
-        work.session.documents[file] = LastRead(seen, document.sha256, document.mode, len(document.content))
-        if known is None or (known.sha256, known.mode) != (document.sha256, document.mode):
-            work.documents.append(DocumentChange(file, known, document))
+        _turn(work, "document", file, seen, partial(_look_at_document, work, file, known, seen, last))
+
+
+def _look_at_document(work: Work, file: str, known: CatalogDocument | None, seen: str, last: LastRead | None) -> None:
+    document = documents.read(work.settings.json_dir, file)
+    if known and file not in work.accepted:
+        small_document.check(work.connection, work.settings, known, document, last)
+    work.session.documents[file] = LastRead(seen, document.sha256, document.mode, len(document.content))
+    if known is None or (known.sha256, known.mode) != (document.sha256, document.mode):
+        work.documents.append(DocumentChange(file, known, document))
 
 
 def _forget_unless_kept(work: Work, path: Path) -> None:

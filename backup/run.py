@@ -5,18 +5,19 @@ from __future__ import annotations
 import json
 import logging
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from uuid import UUID, uuid4
 
 import psycopg2
 from psycopg2.extensions import connection as Connection
 
-from backup import canary, edits, snapshot, source
+from backup import aside, canary, edits, faults, snapshot, source
 from backup.apply import RunIdentity, apply
 from backup.changes import Counts, Refusal
 from backup.config import BackupSettings
@@ -25,11 +26,12 @@ from backup.session import Session, see
 from backup.shadows import Shadows
 from backup.state import installation, read_json, run_lock, write_atomically
 from backup.thin import target_time, thin
+from backup.turns import Turns
 from backup.view.remember import remember
 from mirror import catalog, holder
 from mirror.catalog import State
 from mirror.catalog_install import VERSION, install
-from mirror.errors import TargetEdited, TargetFull
+from mirror.errors import SidemirrorError, TargetEdited, TargetFull
 from mirror.target import explain
 
 log = logging.getLogger(__name__)
@@ -62,7 +64,10 @@ def run(settings: BackupSettings, kind: str, token: UUID | None = None, session:
             return run(settings, kind, token, its_own)
     began = time.monotonic()
     seen, session.seen = see(settings), None
+    turns = Turns(settings.state_dir)
     with run_lock(settings.state_dir), session.connection.connected(settings) as connection, ExitStack() as stack:
+        aside.count(settings.state_dir)
+        stack.enter_context(turns.run())
         looked_at = datetime.now(UTC)
         identity = RunIdentity(
             settings.source_name, installation(settings.state_dir), token or uuid4(), kind, looked_at
@@ -71,12 +76,15 @@ def run(settings: BackupSettings, kind: str, token: UUID | None = None, session:
         state = _known_state(connection, identity)
         shadows, accepted = Shadows(settings.state_dir), _accepted(settings.state_dir)
         edited = _edited(settings, connection, identity, state, shadows)
-        work = Work(settings, identity, connection, state, shadows, accepted, edited, stack, session)
+        work = Work(settings, identity, connection, state, shadows, accepted, edited, stack, session, turns)
         look(work, files)
+        turns.at("", None)
         with _size_told(settings, state):
             counts = _send(work)
         work.committed = True
         _remember(work, files.databases)
+        refused = {refusal.file for refusal in work.refusals}
+        aside.came_through(settings.state_dir, {*files.databases, *files.documents} - refused)
         if work.full:
             thin(connection, settings.source_name, settings.retention, target_time(connection))
         seconds = time.monotonic() - began
@@ -120,29 +128,64 @@ def _edited(
     return edits.check(edits.Target(settings, connection, identity, state, shadows))
 
 
-def _send(work: Work) -> Counts:
-    """Sends what changed. When it meets a mirror that is not as it was left, that file is refused and all others go on."""
+def _send(work: Work, careful: bool = False) -> Counts:
+    """Sends what changed. When it meets a mirror that is not as it was left, or a file that cannot be sent, that file is
+    refused and all others go on."""
     try:
-        return _commit(work)
-    except psycopg2.Error as error:
-        if work.state is None or not (error.pgcode == "SM004" or isinstance(error, psycopg2.ProgrammingError)):
+        return _commit(work, careful)
+    except Exception as error:
+        found = _to_blame(work, error, careful)
+        if found is None:
             raise
-        with work.connection.cursor() as cursor:
-            cursor.execute("ROLLBACK")
-        target = edits.Target(work.settings, work.connection, work.identity, work.state, work.shadows)
-        found = edits.check(target)
-        if not found and error.pgcode != "SM004":
-            raise
-        work.refuse(found)
-    return _commit(work)
+    work.refuse(found)
+    return _send(work, careful=True)
 
 
-def _commit(work: Work) -> Counts:
-    """Commits what changed; even when nothing did, the mirror must not be open to others, and must be one to write to."""
+def _to_blame(work: Work, error: Exception, careful: bool) -> Mapping[str, SidemirrorError] | None:
+    """The files on account of which nothing could be sent, with what is wrong; empty: it will be seen when it is tried again
+    with care. None: it is no file's fault."""
+    own = not isinstance(error, psycopg2.Error) and (not isinstance(error, SidemirrorError) or _unforeseen(error))
+    if own or (isinstance(error, psycopg2.Error) and _of_what_was_sent(error)):
+        _roll_back(work)
+        if not careful:
+            return {}
+        file = work.turns.file
+        return {file: faults.fault(file, error)} if file else None
+    if isinstance(error, psycopg2.Error) and work.state is not None:
+        if error.pgcode != "SM004" and not isinstance(error, psycopg2.ProgrammingError):
+            return None
+        _roll_back(work)
+        found = edits.check(edits.Target(work.settings, work.connection, work.identity, work.state, work.shadows))
+        return found if found or (error.pgcode == "SM004" and not careful) else None
+    return None
+
+
+def _unforeseen(error: SidemirrorError) -> bool:
+    return type(error) is SidemirrorError
+
+
+def _of_what_was_sent(error: psycopg2.Error) -> bool:
+    """Data that Postgres does not take, more of it than there may be, or what was to be sent could not be read (the driver
+    tells the server, and gives what the server says to that)."""
+    code = error.pgcode or ""
+    return code[:2] in ("21", "22", "23", "54") or (code == "57014" and "error in .read() call" in str(error))
+
+
+def _roll_back(work: Work) -> None:
+    with work.connection.cursor() as cursor:
+        cursor.execute("ROLLBACK")
+
+
+def _commit(work: Work, careful: bool) -> Counts:
+    """Commits what changed; even when nothing did, the mirror must not be open to others, and must be one to write to.
+
+    `careful`: each file's statements are sent in its own turn, so that it is known whose fault an error is.
+    """
     if not work.changes.empty:
         with ThreadPoolExecutor(1) as disk:
             durable = disk.submit(_make_durable, work)
-            return apply(work.connection, work.state, work.identity, work.changes, durable.result)
+            turn = partial(work.turns.at, seconds=None)
+            return apply(work.connection, work.state, work.identity, work.changes, durable.result, turn, careful)
     if work.state:
         catalog.require_private(work.connection)
         if work.full:

@@ -11,9 +11,10 @@ from datetime import UTC, datetime, timedelta
 from types import FrameType
 from uuid import UUID
 
-from backup import drilling, noticing, outcome
+from backup import drilling, noticing, outcome, turns
 from backup.agenda import Agenda, jittered, left_of
 from backup.alive import Beat
+from backup.aside import Aside
 from backup.config import BackupSettings
 from backup.heartbeat import Heartbeat
 from backup.noticing import Polling
@@ -57,7 +58,7 @@ class Scheduler:
         self.pause = FIRST_PAUSE
         self.given_up: Outcome | None = None
         self.heartbeat = Heartbeat(lambda: self.settings.heartbeat_url.get_secret_value())
-        self.session = Session()
+        self.session = Session(aside=Aside(lasting=True))
         self.alive = Beat(self.settings.state_dir)
         self.teller = Teller()
         self.figures = Figures()
@@ -88,6 +89,7 @@ class Scheduler:
                 log.info("The settings or the target have changed: going on")
                 self._begin()
         self.heartbeat.close(HEARTBEAT_SECONDS)
+        self.session.close()
         log.info("Sidemirror stops")
 
     def job(self, kind: str) -> None:
@@ -279,5 +281,6 @@ class Scheduler:
         return self.stopping.is_set()
 
     def _stop(self, _number: int, _frame: FrameType | None) -> None:
+        turns.forget(self.settings.state_dir)  # what ends from now on, a person ends
         self.stopping.set()
         os.eventfd_write(self.wake, 1)

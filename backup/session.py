@@ -7,6 +7,7 @@ from enum import Enum
 from typing import NamedTuple
 
 from backup import documents, source
+from backup.aside import Aside
 from backup.config import BackupSettings
 from backup.days_most import DaysMost
 from backup.kept import KeptConnection
@@ -41,9 +42,11 @@ class Session:
     seen: Seen | None = None
     documents: dict[str, LastRead] = field(default_factory=dict)
     most: DaysMost = field(default_factory=DaysMost)
+    aside: Aside = field(default_factory=Aside)
 
     def close(self) -> None:
         self.connection.close()
+        self.aside.close()
 
     def look(self, settings: BackupSettings) -> Look:
         """Whether the source is another than the last run saw. Only file times and headers are looked at."""

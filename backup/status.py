@@ -75,7 +75,9 @@ def status(settings: BackupSettings) -> Status:
             "  Try: ./sidemirror backup"
         )
     judged = watch.known_now(settings)
-    found_answer = answer.answer(known, age, limit_seconds(settings), settings.supabase_db_host, error, judged.heard)
+    found_answer = answer.answer(
+        known, age, limit_seconds(settings), settings.supabase_db_host, error, judged.heard, judged.turn
+    )
     wrong = wrong_now(replace(judged, outcome=known), datetime.now(UTC))
     if not os.access(settings.state_dir, os.R_OK | os.X_OK):
         found_answer = answer.Answer("lost", "NOT KNOWN: what the sidecar knows of itself cannot be read (below).")
@@ -84,7 +86,7 @@ def status(settings: BackupSettings) -> Status:
         wrong = (
             Wrong(StateError.__name__, "state folder", told, hint, datetime.now(UTC).isoformat(timespec="seconds")),
         )
-    if found_answer.safe and any(one.kind == "Stuck" for one in wrong):
+    if judged.turn is None and found_answer.safe and any(one.kind == "Stuck" for one in wrong):
         as_of = f"everything up to {known.equal_at} is in {answer.place(settings.supabase_db_host)}"
         found_answer = answer.Answer("late", f"NOT SAFE: {as_of}; no run comes any more (below).")
     return Status(

@@ -19,7 +19,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from backup import clock, outbox, outcome, restores
+from backup import clock, outbox, outcome, restores, turns
 from backup.address import Address
 from backup.alert import Message, Open, decide
 from backup.alive import heard
@@ -92,6 +92,7 @@ class Watch:
     def look(self, now: datetime) -> None:
         """What is wrong now, what of it is news, and everything that is due on its way."""
         self._reload()
+        self._end_what_hangs()
         settings, addresses = self.settings, self.settings.alert_addresses
         found = known_now(settings, self.told)
         wrong = self._believed(wrong_now(found, now))
@@ -112,7 +113,17 @@ class Watch:
         if clock.now() >= self.date_believed_at:
             return wrong
         before = {one.wrong.key for one in self.told.opened}
-        return tuple(one for one in wrong if one.kind not in BY_DATE_ALONE or one.key in before)
+        return tuple(one for one in wrong if one.kind not in BY_DATE_ALONE or one.subject != "run" or one.key in before)
+
+    def _end_what_hangs(self) -> None:
+        """The file is set aside by the run that comes next."""
+        try:
+            turn = turns.end_if_hung(self.settings.state_dir)
+        except StateError as error:
+            log.error("%s", error)
+            return
+        if turn is not None:
+            log.error("%s: it is ended", turn.told)
 
     def _look_for_restores(self) -> None:
         source, count = self.settings.source_name, len(self.settings.alert_addresses)
@@ -179,6 +190,7 @@ def known_now(settings: BackupSettings, told: Told | None = None) -> Known:
         target_size_limit=settings.target_size_limit,
         state_free_bytes=_free(settings.state_dir),
         heard=heard(settings.state_dir),
+        turn=turns.hanging(settings.state_dir),
     )
 
 

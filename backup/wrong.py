@@ -5,8 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from backup import turns
 from backup.answer import GRACE_SECONDS, LOST_HINT, LOST_SECONDS, ago
 from backup.outcome import DRILL, SIZE_WARNING_SHARE, Outcome
+from backup.turns import Turn
 from mirror.errors import SidemirrorError
 
 STATE_BYTES = 50_000_000
@@ -45,6 +47,7 @@ class Known:
     target_size_limit: int
     state_free_bytes: int | None
     heard: float | None = None  # seconds since the sidecar's last sign of life; None: there never was one
+    turn: Turn | None = None  # in which a run hangs; None: none does
 
 
 # The kinds that are no error of a run.
@@ -53,20 +56,19 @@ OWN_KINDS = {
         "What the bot wrote since then is on this machine alone. Nobody knows why yet: the sidecar itself reports no error.",
         False,
     ),
-    "Stuck": Kind("Runs are planned and do not happen, or one never ends. What the bot writes is not mirrored.", True),
     "TargetNearlyFull": Kind(
         "At the limit Supabase turns the database read-only, and then nothing more is mirrored.", False
     ),
     "StateNearlyFull": Kind("Without room for its copies the sidecar cannot compare, and runs fail.", False),
 }
-# Of these, nothing but the date and what was written down earlier tells.
+# Of these, where they are of all runs, nothing but the date and what was written down earlier tells.
 BY_DATE_ALONE = frozenset({"Late", "Stuck"})
 
 
 def wrong_now(known: Known, now: datetime) -> tuple[Wrong, ...]:
     """Everything that a person should know of; empty when all is well."""
     outcome = known.outcome
-    lost = _lost(known, now)
+    lost = _hangs(known.turn, now) or _lost(known, now)
     troubles = tuple(Wrong(t.kind, t.subject, t.what, t.hint, t.since) for t in outcome.troubles)
     # A run that fails explains why nothing is equal; a failed drill does not.
     silent = () if any(trouble.subject != DRILL for trouble in troubles) else _silent(known, now)
@@ -85,6 +87,13 @@ def kind_of(name: str) -> Kind:
 
 def _classes(root: type[SidemirrorError]) -> list[type[SidemirrorError]]:
     return [root, *(one for child in root.__subclasses__() for one in _classes(child))]
+
+
+def _hangs(turn: Turn | None, now: datetime) -> tuple[Wrong, ...]:
+    """A run that does not come past a file."""
+    if turn is None:
+        return ()
+    return (Wrong("Stuck", turn.file, turn.told, turns.HINT, _iso(now - timedelta(seconds=turn.age))),)
 
 
 def _lost(known: Known, now: datetime) -> tuple[Wrong, ...]:

@@ -17,7 +17,7 @@ import backup  # noqa: E402
 import mirror  # noqa: E402
 import restore  # noqa: E402
 from backup.outcome import Outcome  # noqa: E402
-from backup.wrong import OWN_KINDS, Known, Wrong, wrong_now  # noqa: E402
+from backup.wrong import Known, Wrong, kind_of, wrong_now  # noqa: E402
 from mirror.errors import ConfigError, RestoreError, SidemirrorError  # noqa: E402
 from mirror.target import _BY_WORDS  # noqa: E402
 
@@ -97,7 +97,7 @@ def text() -> str:
         lines.append(_table(sorted(set(messages.get(kind.__name__, [])))))
     lines.append(_OWN)
     for wrong in own():
-        lines.append(f"### {wrong.kind}\n\n{OWN_KINDS[wrong.kind].meaning}")
+        lines.append(f"### {wrong.kind}\n\n{kind_of(wrong.kind).meaning}")
         lines.append(_table([(wrong.what, wrong.hint)]))
     return "\n".join(lines).rstrip("\n") + "\n"
 

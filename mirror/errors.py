@@ -8,6 +8,8 @@ SidemirrorError
 │   ├── SourceBusy           a writer held it locked for longer than the deadline
 │   ├── SourceCorrupt        SQLite's own check fails, or a document does not parse
 │   ├── SourceUnsupported    it uses something that cannot be mirrored exactly
+│   ├── SourceFault          the sidecar itself failed at it: a bug to report
+│   ├── Stuck                runs were ended at it, or come to no end: it is set aside
 │   └── GuardHeld            it lost so much that a person has to say that this is meant
 ├── TargetError              Postgres
 │   ├── TargetUnreachable    no connection, or it broke: worth another try
@@ -88,6 +90,17 @@ class SourceCorrupt(SourceError):
 
 class SourceUnsupported(SourceError):
     meaning = "It cannot be mirrored exactly, so it is not mirrored at all. All other files go on."
+
+
+class SourceFault(SourceError):
+    meaning = "The sidecar itself failed at this file. Its mirror stays as it was; all other files go on."
+    passing = False
+
+
+class Stuck(SourceError):
+    exit_code = 17
+    meaning = "Runs do not come, or come to no end. A file that is named is set aside; all other files go on."
+    passing = False
 
 
 class GuardHeld(SourceError):

@@ -9,9 +9,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from backup import outcome
+from backup import outcome, turns
 from backup.alive import last_beat
-from backup.answer import State, answer
+from backup.answer import LOST_SECONDS, State, answer
 from backup.outcome import STATUS_FILE, Outcome
 from backup.view.store import FILE
 
@@ -48,7 +48,11 @@ def look(state_dir: Path, facts: dict[str, Any], now: datetime | None = None) ->
     limit = float(facts.get("limit_seconds", LIMIT_SECONDS))
     beat = last_beat(state_dir)
     heard = None if beat is None else max(0.0, now.timestamp() - beat)
-    found = answer(known, age, limit, str(facts.get("host", "")), heard=math.inf if heard is None else heard)
+    # Whether the run's process is there cannot be seen from this container; where it is not, nothing is heard, either.
+    turn = turns.read(state_dir) if heard is not None and heard <= LOST_SECONDS else None
+    late = turn if turn is not None and turn.late else None
+    told = math.inf if heard is None else heard
+    found = answer(known, age, limit, str(facts.get("host", "")), heard=told, turn=late)
     return Glance(found.state, found.sentence, age, limit, heard, known, found.hint)
 
 

@@ -36,7 +36,7 @@ def remember(work: Work, counts: Counts, seconds: float) -> None:
             _this_run(view, work, found, counts, seconds, now)
             _slow_figures(view, work, now)
             store.trim(view)
-    except (sqlite3.Error, psycopg2.Error, OSError, UnicodeError) as error:
+    except Exception as error:  # noqa: BLE001 - the run has come through, and the page may not undo that
         if isinstance(error, psycopg2.Error):
             work.connection.close()  # it may stand in the middle of a transaction, and the next run must not meet it there
         log.warning("What the status page shows was not written (%s); the next run does it", type(error).__name__)
