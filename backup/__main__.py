@@ -11,7 +11,7 @@ import click
 from rich.console import Console
 from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_fixed
 
-from backup import events, log, outcome, turns
+from backup import aside, events, log, outcome, turns
 from backup import reader as analysts
 from backup.alert import trial_message
 from backup.alive import heard
@@ -223,6 +223,14 @@ def reader(state: str | None) -> None:
         if on
         else f'The role "{analysts.ROLE}" can read nothing. To open the mirror: ./sidemirror reader on'
     )
+
+
+@main.command(help="At which file the last run was ended, if it was: for the script, which sees that it was killed.")
+def ended() -> None:
+    config = settings.load(BackupSettings)
+    turn = turns.read(config.state_dir)
+    found = [turn.file] if turn is not None and not turn.lives else [*aside.counted(config.state_dir)]
+    click.echo(found[0] if found else "")
 
 
 def _waiting(seconds: int) -> Retrying:

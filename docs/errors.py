@@ -19,7 +19,7 @@ import restore  # noqa: E402
 from backup.outcome import Outcome  # noqa: E402
 from backup.wrong import Known, Wrong, kind_of, wrong_now  # noqa: E402
 from mirror.errors import ConfigError, RestoreError, SidemirrorError  # noqa: E402
-from mirror.target import _BY_WORDS  # noqa: E402
+from mirror.target_words import BY_WORDS  # noqa: E402
 
 _HEAD = """# Every error and alert, and what to do
 
@@ -59,7 +59,7 @@ def raised() -> dict[str, list[tuple[str, str]]]:
                     told = [_words(argument) for argument in node.args]
                     if len(told) == 2 and told[0]:
                         found.setdefault(node.func.id, []).append((told[0], told[1] or ""))
-    for _, kind, what, hint in _BY_WORDS:
+    for _, kind, what, hint in BY_WORDS:
         found.setdefault(kind.__name__, []).append((re.sub(r"{\w+}", "…", what), re.sub(r"{\w+}", "…", hint)))
     return found
 

@@ -31,6 +31,7 @@ from mirror.errors import (
     TargetUnreachable,
 )
 from mirror.settings import Settings
+from mirror.target_words import BY_WORDS, says
 
 CONNECT_SECONDS = 15
 SILENT_SECONDS = 20  # after which a connection is given up whose other side's kernel does not answer
@@ -57,105 +58,6 @@ OWN_SQLSTATES: dict[str, tuple[type[TargetError], str]] = {
         "revoke what was granted: ./sidemirror check shows the statement; the mirror must not be readable by the Data API",
     ),
 }
-
-# What a person meets at Supabase (and at any Postgres), by words that the server or libpq uses; first match wins.
-_BY_WORDS: tuple[tuple[tuple[str, ...], type[TargetError], str, str], ...] = (
-    (
-        ("password authentication failed", "no password supplied", "SASL authentication failed"),
-        TargetLogin,
-        "the password for {user} at {host} is wrong",
-        "set SUPABASE_DB_PASSWORD (Supabase: Settings, Database, Reset database password) and start again; it is "
-        "not tried again by itself, because two wrong passwords ban this address for 30 minutes",
-    ),
-    (
-        # Not for good: a project that is paused is not known to the pooler either, until somebody restores it.
-        ("Tenant or user not found", "tenant/user"),
-        TargetRefused,
-        "the pooler at {host} does not know the user {user}",
-        "if it worked before, the project may be paused: restore it in Supabase's dashboard. Otherwise copy host and user "
-        "from Connect, Session pooler: the user ends in .<project ref>, and the host names your region; it is not the "
-        "password",
-    ),
-    (
-        ("no such user",),
-        TargetLogin,
-        "there is no user {user} at {host}",
-        "check SUPABASE_DB_USER (Supabase: postgres.<project ref>)",
-    ),
-    (
-        ("certificate verify failed", "root certificate file", "certificate is not trusted", "unknown ca"),
-        TargetRefused,
-        "the certificate of {host} is not signed by the CA in {ca}",
-        "download the CA (Supabase: Settings, Database, SSL configuration) and set SUPABASE_DB_SSLROOTCERT to it",
-    ),
-    (
-        ("does not match host name",),
-        TargetRefused,
-        "the certificate that {host} shows is made out to another name",
-        "give SUPABASE_DB_HOST as Supabase shows it, not an address or an alias",
-    ),
-    (
-        ("server does not support SSL", "no encryption", "SSL required", "no pg_hba.conf entry"),
-        TargetRefused,
-        "{host} does not accept {user} in the way that was tried (SUPABASE_DB_SSLMODE={sslmode})",
-        "set SUPABASE_DB_SSLMODE=verify-full; check host, user and database name",
-    ),
-    (
-        ("role", "does not exist"),
-        TargetLogin,
-        "there is no user {user} at {host}",
-        "check SUPABASE_DB_USER",
-    ),
-    (
-        ("database", "does not exist"),
-        TargetRefused,
-        "there is no database {database} at {host}",
-        "check SUPABASE_DB_NAME; it is postgres at Supabase",
-    ),
-    (
-        (
-            "could not translate host name",
-            "Name or service not known",
-            "Temporary failure in name resolution",
-        ),
-        TargetUnreachable,
-        "the name {host} cannot be resolved",
-        "check SUPABASE_DB_HOST and this machine's network",
-    ),
-    (
-        ("Network is unreachable", "No route to host", "Cannot assign requested address"),
-        TargetUnreachable,
-        "there is no way from here to {host}",
-        "Supabase's direct host has IPv6 only: use the Session pooler's host and user from Connect",
-    ),
-    (
-        ("Connection refused",),
-        TargetUnreachable,
-        "{host}:{port} refuses the connection",
-        "is the server running? After wrong passwords Supabase bans an address: see Settings, Database, Banned IPs",
-    ),
-    (
-        (
-            "MaxClientsInSessionMode",
-            "EMAXCONN",
-            "max clients reached",
-            "no more connections allowed",
-            "query_wait_timeout",
-            "remaining connection slots",
-            "too many",
-        ),
-        TargetUnreachable,
-        "{host} has no free connection",
-        "it is tried again with growing pauses; see who holds them with: select * from pg_stat_activity",
-    ),
-    (
-        ("timeout expired", "timed out"),
-        TargetUnreachable,
-        "{host}:{port} does not answer",
-        "check the network, and whether the Supabase project is paused",
-    ),
-)
-
 
 @contextmanager
 def connected(settings: Settings) -> Iterator[Connection]:
@@ -225,16 +127,10 @@ def explain(error: psycopg2.Error, settings: Settings) -> SidemirrorError:
     }
     # Class XX is what Supabase's pooler uses for its own refusals.
     if not code or code[:2] in ("08", "28", "3D", "53", "57", "XX"):
-        for words, kind, what, hint in _BY_WORDS:
-            if _says(raw, words):
+        for words, kind, what, hint in BY_WORDS:
+            if says(raw, words):
                 return kind(what.format(**facts), hint.format(**facts))
     return _by_sqlstate(error, code, facts)
-
-
-def _says(raw: str, words: tuple[str, ...]) -> bool:
-    if words[-1] == "does not exist":
-        return f'{words[0]} "' in raw and words[-1] in raw
-    return any(word in raw for word in words)
 
 
 def _by_sqlstate(error: psycopg2.Error, code: str, facts: dict[str, object]) -> TargetError:
@@ -261,6 +157,11 @@ def _by_sqlstate(error: psycopg2.Error, code: str, facts: dict[str, object]) -> 
         return TargetUnreachable(
             f"{where} ended the statement: it took longer than its limit",
             "it is tried again; if it stays so, raise the limit there: ALTER ROLE postgres SET statement_timeout = '10min'",
+        )
+    if code in ("57P01", "57P02"):
+        return TargetUnreachable(
+            f"{where} ended the connection: somebody there did it, or the server is restarted",
+            "it is tried again; nothing of an unfinished run is kept",
         )
     if code == "55P03":
         return TargetUnreachable(f"another session at {where} holds a lock that this run needs", "it is tried again")

@@ -79,6 +79,8 @@ def test_a_file_at_which_two_runs_were_killed_is_set_aside_and_comes_back_when_i
         for _ in range(2):
             with at(source, "held.db") as started:
                 started.kill()
+                started.wait()
+                assert backup(source, "ended").stdout == "held.db\n"
         done = backup(source, "once")
     assert done.returncode == Stuck.exit_code, done.stderr
     assert "held.db is set aside: 2 runs were ended" in done.stdout + done.stderr

@@ -100,6 +100,13 @@ def met(at_login: bytes, at_query: bytes = b"") -> SidemirrorError:
          TargetUnreachable, "no free connection", "growing pauses"),
         ("XX000", "(EMAXCONNSESSION) max clients reached in session mode", TargetUnreachable, "no free", "pauses"),
         ("XX000", "(EMAXCONN) Max client connections reached", TargetUnreachable, "no free connection", "pauses"),
+        ("XX000", "(ECIRCUITBREAKER) too many authentication failures, new connections are temporarily blocked",
+         TargetLogin, "lets postgres.abcdef in no more", "not tried again"),
+        ("XX000", "(EAUTHQUERY) authentication query failed: connection closed", TargetUnreachable,
+         "could not ask its database", "dashboard"),
+        ("XX000", "(ECHECKOUTTIMEOUT) unable to check out connection from the pool after 60000ms in Session mode",
+         TargetUnreachable, "no free connection", "growing pauses"),
+        ("XX000", "The database credentials are invalid", TargetLogin, "is wrong", "not tried again"),
         ("53300", "remaining connection slots are reserved for roles with the SUPERUSER attribute", TargetUnreachable,
          "no free connection", "pg_stat_activity"),
         ("08P01", "no more connections allowed (max_client_conn)", TargetUnreachable, "no free connection", "pauses"),
@@ -124,7 +131,7 @@ def test_a_refused_login_is_told_in_our_words(
             _refusal("XX000", "(EDBHANDLEREXITED) connection to database closed. Check logs for more information"),
             "broke",
         ),
-        (_refusal("57P01", "terminating connection due to administrator command"), "broke"),
+        (_refusal("57P01", "terminating connection due to administrator command"), "ended the connection"),
         (b"", "broke"),
     ],
 )
@@ -133,6 +140,7 @@ def test_a_session_that_ends_may_be_tried_again(refusal: bytes, what: str) -> No
     assert type(error) is TargetUnreachable
     assert what in error.what
     assert error.hint
+    assert what == "broke" or "paused" not in error.hint
 
 
 def test_an_address_without_a_way_to_it_names_the_session_pooler(source: Source) -> None:
