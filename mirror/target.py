@@ -24,7 +24,6 @@ from mirror.errors import (
     TargetError,
     TargetExposed,
     TargetFull,
-    TargetLogin,
     TargetMoved,
     TargetRefused,
     TargetTaken,
@@ -58,6 +57,7 @@ OWN_SQLSTATES: dict[str, tuple[type[TargetError], str]] = {
         "revoke what was granted: ./sidemirror check shows the statement; the mirror must not be readable by the Data API",
     ),
 }
+
 
 @contextmanager
 def connected(settings: Settings) -> Iterator[Connection]:
@@ -157,11 +157,6 @@ def _by_sqlstate(error: psycopg2.Error, code: str, facts: dict[str, object]) -> 
         return TargetUnreachable(
             f"{where} ended the statement: it took longer than its limit",
             "it is tried again; if it stays so, raise the limit there: ALTER ROLE postgres SET statement_timeout = '10min'",
-        )
-    if code in ("57P01", "57P02"):
-        return TargetUnreachable(
-            f"{where} ended the connection: somebody there did it, or the server is restarted",
-            "it is tried again; nothing of an unfinished run is kept",
         )
     if code == "55P03":
         return TargetUnreachable(f"another session at {where} holds a lock that this run needs", "it is tried again")

@@ -115,6 +115,12 @@ BY_WORDS: tuple[tuple[tuple[str, ...], type[TargetError], str, str], ...] = (
         "it is tried again with growing pauses; see who holds them with: select * from pg_stat_activity",
     ),
     (
+        ("terminating connection due to administrator command",),
+        TargetUnreachable,
+        "{host}:{port} ended the connection: somebody there did it, or the server is restarted",
+        "it is tried again; nothing of an unfinished run is kept",
+    ),
+    (
         ("timeout expired", "timed out"),
         TargetUnreachable,
         "{host}:{port} does not answer",

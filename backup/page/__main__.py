@@ -8,6 +8,7 @@ import uvicorn
 
 from backup.page.app import application
 from backup.page.config import PageSettings
+from backup.page.protocol import PatientProtocol
 from mirror import settings
 from mirror.errors import SidemirrorError
 
@@ -28,7 +29,7 @@ def main() -> None:
         ws="none",
         lifespan="off",
         loop="asyncio",
-        http="h11",
+        http=PatientProtocol,
         limit_concurrency=200,
         timeout_graceful_shutdown=STOP_SECONDS,
     )

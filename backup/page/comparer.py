@@ -5,13 +5,15 @@ from __future__ import annotations
 import asyncio
 import json
 import sys
+from functools import partial
 from pathlib import Path
 
 from backup.page.difference import Line
-from backup.page.documents import Compared, compared
+from backup.page.documents import Compared, compared, largest
 
 # Reading and comparing larger ones takes memory that a process does not give back, and time.
 LARGE_BYTES = 128_000
+MOST_LAID_OUT_HERE = 1_000_000  # characters, with what indents them
 LONGEST_SECONDS = 20.0
 
 
@@ -24,7 +26,8 @@ class Comparer:
 
     async def compare(self, document: int, before: int | None, after: int, size: int) -> Compared:
         """`size`: bytes of the two. As `compared`; nothing to show when it took too long."""
-        if size <= LARGE_BYTES:
+        laid_out = partial(largest, self.state_dir, document, before, after)
+        if size <= LARGE_BYTES and await asyncio.to_thread(laid_out) <= MOST_LAID_OUT_HERE:
             return await asyncio.to_thread(compared, self.state_dir, document, before, after)
         arguments = (str(self.state_dir), str(document), str(before or ""), str(after))
         async with self._one_at_a_time:

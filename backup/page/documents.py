@@ -6,6 +6,8 @@
 from __future__ import annotations
 
 import json
+import re
+import resource
 import sqlite3
 import sys
 import zlib
@@ -17,6 +19,14 @@ from backup.page.difference import Line, difference
 
 MOST_SHOWN = 800
 LONGEST_LINE = 2000
+# What is larger than this when it is laid out is shown as it is. A megabyte of a few levels stays below it.
+MOST_LAID_OUT = 8_000_000
+
+# What begins a new line, and strings, in which nothing does.
+_TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|[\[\]{},]', re.S)
+
+# Of the process that compares, beside the page's in 128 MB. Larger ones have nothing to show.
+MOST_MEMORY = 60 * 1024 * 1024
 
 
 @dataclass(frozen=True)
@@ -72,11 +82,48 @@ def text(view: sqlite3.Connection, document: int, run: int) -> str | None:
     row = view.execute("SELECT content FROM versions WHERE document_id = ? AND run = ?", (document, run)).fetchone()
     if row is None or row[0] is None:
         return None
-    content = zlib.decompress(row[0]).decode("utf-8-sig", "replace")
+    content = _content(row[0])
+    if laid_out_size(content) > MOST_LAID_OUT:
+        return content
     try:
         return json.dumps(json.loads(content), indent=2, ensure_ascii=False)
     except (ValueError, RecursionError):
         return content
+
+
+def largest(state_dir: Path, document: int, *runs: int | None) -> int:
+    """The size of the largest of these versions, laid out."""
+    marks = ", ".join("?" * len(runs))
+    found = [0]
+    with facts.opened(state_dir) as view:
+        rows = (
+            view.execute(
+                f"SELECT content FROM versions WHERE document_id = ? AND run IN ({marks}) AND content IS NOT NULL",
+                (document, *runs),
+            )
+            if view
+            else ()
+        )
+        found += [laid_out_size(_content(content)) for (content,) in rows]
+    return max(found)
+
+
+def _content(kept: bytes) -> str:
+    return zlib.decompress(kept).decode("utf-8-sig", "replace")
+
+
+def laid_out_size(content: str) -> int:
+    """How many characters it has when it is laid out, about: what is deep is indented far, line for line."""
+    size, depth = len(content), 0
+    for token in _TOKEN.finditer(content):
+        mark = token.group()
+        if mark in "[{":
+            depth += 1
+        elif mark in "]}":
+            depth = max(0, depth - 1)
+        if len(mark) == 1:  # not a string
+            size += 1 + 2 * depth
+    return size
 
 
 def compared(state_dir: Path, document: int, before: int | None, after: int) -> Compared:
@@ -97,6 +144,7 @@ def _cut(line: Line) -> Line:
 
 
 def _main(state_dir: str, document: str, before: str, after: str) -> None:
+    resource.setrlimit(resource.RLIMIT_DATA, (MOST_MEMORY, MOST_MEMORY))
     found = compared(Path(state_dir), int(document), int(before) if before else None, int(after))
     lines = None if found.lines is None else [astuple(line) for line in found.lines]
     json.dump((lines, found.more), sys.stdout)

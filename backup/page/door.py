@@ -12,7 +12,7 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, RedirectResponse, Response
 
-from backup.page.login import COOKIE, Login
+from backup.page.login import COOKIE, Login, client
 
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
@@ -82,7 +82,7 @@ class Door:
 
     def _basic(self, request: Request) -> Response | None:
         """For programs (a Prometheus): HTTP Basic with any user name."""
-        wait = self.login.try_password(_basic_password(request.headers["authorization"]))
+        wait = self.login.try_password(_basic_password(request.headers["authorization"]), *client(request))
         if wait is None:
             return None
         if wait > 0:

@@ -8,7 +8,7 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
-from backup.page.login import COOKIE, SESSION_SECONDS, Login
+from backup.page.login import COOKIE, DEVICE_COOKIE, DEVICE_SECONDS, SESSION_SECONDS, Login, client
 from backup.page.show import Show
 
 MOST_BYTES = 4096
@@ -34,9 +34,12 @@ class Forms:
     async def enter(self, request: Request) -> Response:
         fields = parse_qs(await _body(request), max_num_fields=10)
         to = fields.get("next", ["/"])[0]
-        wait = self.login.try_password(fields.get("password", [""])[0])
+        wait = self.login.try_password(fields.get("password", [""])[0], *client(request))
         if wait is None:
             response = RedirectResponse(_ours(to), status_code=303)
+            response.set_cookie(
+                DEVICE_COOKIE, self.login.new_device(), max_age=DEVICE_SECONDS, httponly=True, samesite="strict"
+            )
             response.set_cookie(
                 COOKIE, self.login.open_session(), max_age=SESSION_SECONDS, httponly=True, samesite="strict"
             )

@@ -131,7 +131,7 @@ def test_a_refused_login_is_told_in_our_words(
             _refusal("XX000", "(EDBHANDLEREXITED) connection to database closed. Check logs for more information"),
             "broke",
         ),
-        (_refusal("57P01", "terminating connection due to administrator command"), "ended the connection"),
+        (_refusal("57P01", "terminating connection due to administrator command"), "broke"),
         (b"", "broke"),
     ],
 )
@@ -140,7 +140,6 @@ def test_a_session_that_ends_may_be_tried_again(refusal: bytes, what: str) -> No
     assert type(error) is TargetUnreachable
     assert what in error.what
     assert error.hint
-    assert what == "broke" or "paused" not in error.hint
 
 
 def test_an_address_without_a_way_to_it_names_the_session_pooler(source: Source) -> None:

@@ -175,6 +175,11 @@ def test_a_connection_that_is_cut_may_be_tried_again(target: Target) -> None:
         ("connection failed: Network is unreachable", TargetUnreachable, "there is no way"),
         ("SSL SYSCALL error: EOF detected", TargetUnreachable, "broke"),
         ("server closed the connection unexpectedly", TargetUnreachable, "broke"),
+        (
+            "terminating connection due to administrator command\nSSL connection has been closed unexpectedly",
+            TargetUnreachable,
+            "somebody there did it",
+        ),
     ],
 )
 def test_what_only_supabase_says_is_told_in_our_words(

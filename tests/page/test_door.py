@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import http.client
+import socket
 import subprocess
 import sys
 import time
@@ -14,6 +16,8 @@ from urllib.parse import urlencode
 
 import pytest
 from fix_page import Served, served
+
+from backup.page.login import DEVICE_COOKIE, Login
 
 PASSWORD = "correct horse & battery ☂"
 HTML = {"Accept": "text/html"}
@@ -170,6 +174,31 @@ def test_wrong_passwords_are_braked_and_who_is_in_stays_in(besieged: Served) -> 
     assert "Too many wrong passwords" in body
     assert besieged.ask("/metrics", headers=basic(PASSWORD)).code == 429
     assert besieged.ask("/", headers=session).code == 200
+
+
+def test_a_device_that_was_in_before_has_a_brake_of_its_own(besieged: Served) -> None:
+    device = f"{DEVICE_COOKIE}={Login(PASSWORD).new_device()}"
+    assert [enter(besieged, "wrong")[0] for _ in range(6)] == [403] * 5 + [429]
+    body = urlencode({"password": PASSWORD, "next": "/"})
+    assert besieged.ask("/login", "POST", {**FORM, "Cookie": f"{DEVICE_COOKIE}=forged.{'0' * 64}"}, body).code == 429
+    assert besieged.ask("/login", "POST", {**FORM, "Cookie": device}, body).code == 303
+
+
+def test_half_sent_requests_keep_nobody_out_and_are_given_up(opened: Served) -> None:
+    halves = [socket.create_connection(("127.0.0.1", opened.port), 20) for _ in range(210)]
+    try:
+        for number, half in enumerate(halves):
+            with contextlib.suppress(OSError):  # the first ones are given up for the last ones
+                half.sendall(
+                    b"POST /login HTTP/1.1\r\nHost: localhost\r\n" + b"Content-Length: 9\r\n\r\n" * (number % 2)
+                )
+        assert opened.ask("/healthz").code == 200
+        halves[-1].settimeout(120)
+        with contextlib.suppress(ConnectionResetError):
+            assert halves[-1].recv(1) == b""
+    finally:
+        for half in halves:
+            half.close()
 
 
 def test_a_program_gives_the_password_by_http_basic(besieged: Served) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
 import time
 from collections.abc import Iterator
@@ -15,8 +16,9 @@ from backup import events
 from backup.events import Event
 from backup.page import words
 from backup.page.difference import MOST_LINES, difference
+from backup.page.documents import MOST_LAID_OUT, laid_out_size
 from backup.page.history import happenings
-from backup.page.login import MOST_SESSIONS, SESSION_SECONDS, Login
+from backup.page.login import MOST_CLIENTS, MOST_SESSIONS, SESSION_SECONDS, Login
 from backup.page.series import DAY, projection
 
 NOW = 1_000_000_000.0
@@ -117,6 +119,28 @@ def test_the_brake_lets_go_after_a_minute_and_sessions_end() -> None:
     clock[0] += SESSION_SECONDS + 1
     assert not login.knows(tokens[-1])
     assert Login("").needed is False
+
+
+def test_the_brake_is_each_clients_own() -> None:
+    login = Login("right", lambda: 0.0)
+    device = login.new_device()
+    assert [login.try_password("wrong", "10.0.0.9") for _ in range(6)][-1] == 60
+    assert login.try_password("right", "10.0.0.8") is None
+    assert login.try_password("right", "10.0.0.9") == 60
+    assert login.try_password("right", "10.0.0.9", device) is None
+    assert login.try_password("right", "10.0.0.9", device[:-1] + "☂") == 60
+    assert login.try_password("right", "10.0.0.9", Login("another").new_device()) == 60
+    for number in range(3000):
+        login.try_password("wrong", f"10.1.{number // 256}.{number % 256}")
+    assert len(login._wrong) == MOST_CLIENTS
+
+
+def test_what_is_deep_is_not_laid_out() -> None:
+    deep = "[" * 900 + ", ".join(["1"] * 20_000) + "]" * 900
+    flat = json.dumps([{"a": [1, 2, {"b": '[{,"'}]}] * 1000)
+    assert len(deep) < 70_000
+    assert laid_out_size(deep) > MOST_LAID_OUT
+    assert laid_out_size(flat) == pytest.approx(len(json.dumps(json.loads(flat), indent=2)), rel=0.4)
 
 
 def test_a_long_text_that_changed_in_a_few_places_has_a_short_difference() -> None:
