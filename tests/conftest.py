@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, settings
 __all__ = ["small_disk"]
 
 _QUIET = [HealthCheck.too_slow, HealthCheck.function_scoped_fixture, HealthCheck.data_too_large]
-for name, examples in {"quick": 25, "ci": 125, "nightly": 5000}.items():
+for name, examples in {"quick": 25, "ci": 50, "nightly": 5000}.items():
     settings.register_profile(name, max_examples=examples, deadline=None, suppress_health_check=_QUIET, database=None)
 pytest.register_assert_rewrite("fix_source", "fix_target")
 

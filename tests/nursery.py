@@ -61,6 +61,13 @@ class Popen(subprocess.Popen):  # type: ignore[type-arg]
         if modules is None:
             super()._execute_child(*given)  # type: ignore[misc]
             return
+        if not self._is_forked(modules, arguments, variables, cwd, streams):
+            super()._execute_child(*given)  # type: ignore[misc]
+
+    def _is_forked(
+        self, modules: tuple[str, ...], arguments: Any, variables: dict[Any, Any], cwd: Any, streams: list[int]
+    ) -> bool:
+        """Whether the nursery has made it: one whose imports fail is not there, and Python itself says why."""
         p2cread, _, _, c2pwrite, _, errwrite = streams
         fds = [given if given != -1 else own for own, given in enumerate((p2cread, c2pwrite, errwrite))]
         request = {
@@ -68,9 +75,13 @@ class Popen(subprocess.Popen):  # type: ignore[type-arg]
             "environ": {os.fspath(name): os.fspath(value) for name, value in variables.items()},
             "cwd": os.fspath(cwd) if cwd else os.getcwd(),  # noqa: PTH109
         }
-        self.pid = _ask(modules, request, fds)
+        try:
+            self.pid = _ask(modules, request, fds)
+        except (ConnectionError, ValueError):
+            return False
         self._child_created = True
         self._close_pipe_fds(*streams)  # type: ignore[attr-defined]
+        return True
 
 
 def adopt() -> None:

@@ -248,9 +248,9 @@ def kill_scheduler(ground: Ground) -> bool:
 
 def kill_container(ground: Ground) -> None:
     """Everything in the sidecar's container at once; the engine starts it again."""
-    found = poll("it runs", lambda: (s := ground.stack.inspect("backup"))["State"]["Pid"] and s, 120)
+    found = poll("it runs", lambda: (s := ground.stack.inspect("backup"))["State"]["Pid"] and s)
     pid, restarts = found["State"]["Pid"], found["RestartCount"]
     killer = ("--pid=host", "--network=none", "--user=0:0", "--entrypoint", "sh", TEST_IMAGE, "-c", f"kill -9 {pid}")
     run(["docker", "run", "--rm", *killer])
     # It waits up to a minute before it starts a container that ended often.
-    poll("the engine starts it again", lambda: ground.stack.inspect("backup")["RestartCount"] > restarts, 120)
+    poll("the engine starts it again", lambda: ground.stack.inspect("backup")["RestartCount"] > restarts)

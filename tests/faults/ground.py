@@ -101,7 +101,7 @@ class Ground:
         )
         return found
 
-    def trouble(self, kind: str, subject: str = "run", seconds: float = 60) -> dict[str, Any]:
+    def trouble(self, kind: str, subject: str = "run", seconds: float = 300) -> dict[str, Any]:
         """The trouble, once status tells of it; status then does not say that one is safe."""
 
         def look() -> Any:
@@ -120,7 +120,7 @@ class Ground:
         path = self.got / "alerts"
         return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
 
-    def alerted(self, words: str, seconds: float = 60) -> None:
+    def alerted(self, words: str, seconds: float = 300) -> None:
         """An alert with these words has come since `forget`."""
         poll(
             f"an alert with {words!r}", lambda: any(words in a["title"] + a["message"] for a in self.alerts()), seconds
@@ -146,7 +146,7 @@ class Ground:
         if (self.got / "alerts").exists():
             self.stack.as_root("rm", "/got/alerts", got=self.got)
 
-    def well(self, seconds: float = 90) -> None:
+    def well(self, seconds: float = 300) -> None:
         poll("status says that one is safe", lambda: self.status()["safe"], seconds)
 
     def backup(self) -> Result:
@@ -156,7 +156,7 @@ class Ground:
 
     def equal(self) -> None:
         """With the bot held in mid-air: a run, a restore, and an oracle that finds no difference in any file."""
-        poll("the bot could be held where its files can be read", self._compare, 120)
+        poll("the bot could be held where its files can be read", self._compare)
 
     def _compare(self) -> bool:
         name = f"compare-{uuid4().hex[:8]}"

@@ -18,9 +18,9 @@ def test_a_scheduler_that_is_killed_again_and_again_under_writes_loses_and_doubl
         threading.Event().wait(moments.uniform(0, 2))
         poll("it is killed", lambda: breaking.kill_scheduler(ground))
         if number % 25 == 24:
-            ground.well(120)
+            ground.well()
             ground.equal()
-    ground.well(120)
+    ground.well()
     ground.equal()
 
 
@@ -28,14 +28,14 @@ def test_a_container_that_is_killed_comes_back_and_loses_nothing(ground: Ground)
     # Not more in a row: the engine waits longer before each start of a container that ends again and again.
     for _ in range(7 if NIGHTLY else 1):
         breaking.kill_container(ground)
-    ground.well(120)
+    ground.well()
     ground.equal()
 
 
 def test_a_bot_that_is_restarted_again_and_again_is_mirrored_all_the_same(ground: Ground) -> None:
     for number in range(50 if NIGHTLY else 3):
         ground.stack.compose("restart", "--timeout", "0" if number % 2 else "5", "bot")
-    poll("it is healthy", lambda: ground.stack.health("bot") == "healthy", 90)
+    poll("it is healthy", lambda: ground.stack.health("bot") == "healthy")
     ground.well()
     ground.equal()
 

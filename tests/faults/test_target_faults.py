@@ -67,7 +67,7 @@ def test_a_restart_in_mid_transaction_keeps_nothing_of_it_and_loses_nothing(grou
         waiting = "SELECT pid FROM pg_locks WHERE NOT granted"
         poll("a run waits inside its transaction", lambda: ground.stack.sql(waiting))
         ground.stack.compose("restart", "--timeout", "10", "postgres")
-        poll("it is there again", lambda: ground.stack.health("postgres") == "healthy", 90)
+        poll("it is there again", lambda: ground.stack.health("postgres") == "healthy")
     ground.well()
     ground.equal()
 
@@ -76,7 +76,7 @@ def test_over_a_slow_wire_that_loses_packets_runs_come_through(ground: Ground) -
     before = last_run(ground)
     with breaking.slow_network(ground):
         began = time.monotonic()
-        poll("two runs over it", lambda: last_run(ground) > before + 1, 120)
+        poll("two runs over it", lambda: last_run(ground) > before + 1)
         assert time.monotonic() - began > 1
     ground.well()
     ground.equal()

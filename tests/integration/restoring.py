@@ -160,7 +160,7 @@ def killed(source: Source, script: str, argument: object, *arguments: str) -> bo
     return result.returncode == -9
 
 
-def poll(what: str, look: Callable[[], Any], seconds: float = 20) -> Any:
+def poll(what: str, look: Callable[[], Any], seconds: float = 120) -> Any:
     """The first true outcome of `look`; an AssertionError that says `what` after the deadline."""
     deadline = time.monotonic() + seconds
     while not (outcome := look()):

@@ -149,7 +149,7 @@ def test_what_could_not_be_sent_waits_through_restarts(source: Source, receiver:
     assert backup(source, "once").returncode == 0
     receiver.status = 200
     with watching(source, ALERT_URLS=receiver.url):
-        poll("it arrives", lambda: has(receiver, 1), 30)
+        poll("it arrives", lambda: has(receiver, 1))
         poll("it says so", lambda: "Alerts reach ALERT_URLS, entry 1 (json) again" in said(source))
     told = "".join(message["message"] for message in receiver.messages)
     assert "refuses the connection" in told
@@ -200,7 +200,7 @@ def test_a_receiver_that_hangs_holds_up_no_run(source: Source, receiver: Receive
             ),
         )
         receiver.open.set()
-        poll("it arrives", lambda: has(receiver, 1), 30)
+        poll("it arrives", lambda: has(receiver, 1))
         process.send_signal(signal.SIGTERM)
         assert process.wait(40) == 0
 
@@ -333,7 +333,7 @@ def test_a_sidecar_that_is_silent_is_told_though_it_said_last_that_all_is_well(
             poll("it is told", lambda: has(receiver, 1))
             assert "What: the sidecar has not been heard from since " in receiver.messages[0]["message"]
             scheduler.send_signal(signal.SIGCONT)
-            poll("its end is told", lambda: has(receiver, 2), 30)
+            poll("its end is told", lambda: has(receiver, 2))
     assert receiver.titles[1] == f"Sidemirror, {source.name}: all is well again"
 
 

@@ -81,7 +81,7 @@ def test_runs_that_follow_each_other_closely_are_one_call_a_minute_and_a_failure
         (source.json / "broken.json").write_text("{")
         poll("the failure", lambda: monitor.signs[-1] == "/fail")
         (source.json / "broken.json").unlink()
-        poll("the good one", lambda: monitor.signs[-1] == "", 30)
+        poll("the good one", lambda: monitor.signs[-1] == "")
 
 
 def test_a_monitor_that_hangs_holds_up_no_run(source: Source, monitor: Monitor) -> None:

@@ -73,7 +73,7 @@ def test_a_target_that_is_down_at_start_and_later_is_tried_with_growing_pauses_u
             assert abs(since - first_failure) < timedelta(seconds=2), "since the first failure, not the last"
             assert re.findall(r"The next try is in (\d+) s", log(source))[:2] == ["5", "10"]
             cable.mend()
-            poll("it catches up by itself", lambda: last_run(source) == 1, 20)
+            poll("it catches up by itself", lambda: last_run(source) == 1)
             poll("it says so", lambda: status(source, **cable.environ)["safe"])
             assert process.poll() is None
     assert "Traceback" not in log(source)
@@ -260,7 +260,7 @@ def test_after_a_refusal_the_next_try_comes_sooner_than_backup_every(source: Sou
     with scheduled(source, BACKUP_EVERY="6h", BACKUP_ON_CHANGE="off"):
         poll("it is refused", lambda: times(source, "The next try is in 5 s"))
         (source.sqlite / "bot.db").write_bytes(kept)
-        poll("it is tried again", lambda: last_run(source) == 1, 30)
+        poll("it is tried again", lambda: last_run(source) == 1)
         poll("and safe", lambda: status(source)["safe"])
 
 

@@ -44,7 +44,7 @@ def new_stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[NewStack]:
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     """Everything running, started by the command that a newcomer types; one run has been made."""
     with making(tmp_path_factory) as make:
-        stack = make("running")
+        stack = make("running", SIDEMIRROR_BUILD="on")
         try:
             stack.script("up")
             stack.backup()

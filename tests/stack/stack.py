@@ -34,8 +34,9 @@ def run(command: Iterable[str], env: Mapping[str, str] | None = None, check: boo
     return result
 
 
-def poll(what: str, look: Callable[[], Any], seconds: float = 60) -> Any:
-    """The first true outcome of `look`; an AssertionError that says `what` after the deadline."""
+def poll(what: str, look: Callable[[], Any], seconds: float = 300) -> Any:
+    """The first true outcome of `look`; an AssertionError that says `what` after the deadline, which is far away: machines
+    have other things to do."""
     deadline = time.monotonic() + seconds
     while not (outcome := look()):
         assert time.monotonic() < deadline, f"not within {seconds} s: {what}"
@@ -66,6 +67,8 @@ class Stack:
             "BACKUP_EVERY": "6h",
             "BACKUP_ON_CHANGE": "off",
             "BOT_TRAFFIC": "20",
+            # They are there: a build for each start takes its time, and two at once can end in two images.
+            "SIDEMIRROR_BUILD": "off",
         }
         self.env |= {
             name: os.environ[name] for name in os.environ if name in ("SIDEMIRROR_CA_BUNDLE", "SIDEMIRROR_TAG")

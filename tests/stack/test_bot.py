@@ -67,7 +67,7 @@ def test_the_bot_loses_nothing_when_the_stand_in_is_started_anew(stack: Stack) -
     stack.compose("restart", "telegram")
     poll("the stand-in is healthy", lambda: stack.health("telegram") == "healthy")
     before = counted(stack).get("messages_sent", 0)
-    poll("the bot goes on", lambda: counted(stack).get("messages_sent", 0) > before + 5, 90)
+    poll("the bot goes on", lambda: counted(stack).get("messages_sent", 0) > before + 5)
     assert stack.inspect("bot")["RestartCount"] == 0
 
 
@@ -105,7 +105,7 @@ def words(stack: Stack) -> int:
 
 
 def test_ten_lines_of_another_library_are_mirrored_as_they_are(example: Stack) -> None:
-    poll("the sidecar finds and mirrors words.db by itself", lambda: example.backup() and words(example) > 20, 90)
+    poll("the sidecar finds and mirrors words.db by itself", lambda: example.backup() and words(example) > 20)
     before = words(example)
     poll("and what is new in it", lambda: example.backup() and words(example) > before)
 

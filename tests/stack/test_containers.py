@@ -56,7 +56,7 @@ def test_it_is_restarted_when_it_ends_and_has_time_to_stop(stack: Stack, service
 @every_service
 def test_it_is_healthy_by_a_check_that_does_its_work(stack: Stack, service: str) -> None:
     assert stack.inspect(service)["Config"]["Healthcheck"]["Test"][0] == "CMD"
-    poll(f"{service} is healthy", lambda: stack.health(service) == "healthy", 90)
+    poll(f"{service} is healthy", lambda: stack.health(service) == "healthy")
 
 
 @pytest.mark.parametrize(
@@ -99,4 +99,4 @@ def test_a_stand_in_whose_pooler_dies_starts_anew(stack: Stack) -> None:
     poolers = "grep -lx pgbouncer /proc/[0-9]*/comm | cut -d/ -f3"
     stack.host("postgres").check_output(f"kill -9 $({poolers} | tail -n 1)")
     poll("it was started anew", lambda: stack.inspect("postgres")["State"]["StartedAt"] != started)
-    poll("it is healthy", lambda: stack.health("postgres") == "healthy", 90)
+    poll("it is healthy", lambda: stack.health("postgres") == "healthy")

@@ -92,7 +92,7 @@ def mirrored() -> dict[str, Content]:
 
 
 def test_1_the_bot_writes_while_a_backup_runs(gate: Stack) -> None:
-    poll("the bot has written 100 rows", lambda: count(gate) > 100, 90)
+    poll("the bot has written 100 rows", lambda: count(gate) > 100)
     gate.backup()
     assert gate.health("bot") == "healthy"
     before = count(gate)

@@ -91,7 +91,7 @@ def test_1_with_a_target_that_has_nothing_the_bot_starts_fresh(server: Stack, mi
     shown = busy.script("up").stdout
     assert "The target has no backup of bot: the bot starts fresh" in shown
     assert server.inspect("restore-on-empty")["State"]["ExitCode"] == 0
-    poll("the bot has written 60 rows", lambda: count(server) > 60, 90)
+    poll("the bot has written 60 rows", lambda: count(server) > 60)
     server.compose("stop", "bot", "telegram")
     server.backup()
     mirrored |= table_rows(content(server, "sqlite"))
@@ -135,7 +135,7 @@ def test_5_with_empty_volumes_and_a_target_that_is_down_nothing_starts_and_up_sa
     began = time.monotonic()
     stopped = away.script("up", check=False)
     assert stopped.returncode == 4, stopped.stdout + stopped.stderr
-    assert time.monotonic() - began < 60
+    assert time.monotonic() - began < 240
     assert "postgres:1 refuses the connection" in stopped.stderr
     assert "RESTORE_ON_EMPTY=off" in stopped.stderr
     assert stopped.stderr.rstrip().endswith("The reason is above.")
@@ -163,7 +163,7 @@ def test_7_another_machine_gets_everything_and_takes_over(server: Stack, elsewhe
         elsewhere.as_root("sh", "-c", "mkdir -p /volumes/ca")
         server.as_root("cp", "/volumes/ca/local.crt", "/there/ca/supabase.crt", there=elsewhere.volumes)
         shown = elsewhere.script("up").stdout
-        assert "  Restored     run " in shown
+        assert "  Restored     run " in shown, shown + said(elsewhere)
         assert missing(mirrored, elsewhere) == {}
         assert holder(server) == [[installation(elsewhere)]]
         elsewhere.backup()
@@ -181,7 +181,7 @@ def test_8_there_too_a_target_that_is_away_stops_an_empty_bot_and_no_other(elsew
     began = time.monotonic()
     stopped = elsewhere.script("up", check=False)
     assert stopped.returncode == 4, stopped.stdout + stopped.stderr
-    assert time.monotonic() - began < 90
+    assert time.monotonic() - began < 240
     assert "db.example.org" in stopped.stderr
     assert "check SUPABASE_DB_HOST and this machine's network" in stopped.stderr
     assert not running(elsewhere, "bot")

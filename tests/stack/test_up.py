@@ -9,7 +9,7 @@ import pytest
 from fix_stack import NewStack
 from stack import Result, Stack, poll
 
-AT_ONCE = 60
+AT_ONCE = 110
 """Seconds. The sidecar's health would tell after two minutes at the earliest."""
 
 

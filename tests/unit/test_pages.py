@@ -23,7 +23,7 @@ from mirror.lines import table_content
 from mirror.schema import Schema, read_schema
 
 # How many databases live; the long profile is for the night.
-LIVES = {"quick": 12, "ci": 25, "nightly": 1500}
+LIVES = {"quick": 8, "ci": 12, "nightly": 1500}
 STEPS = 40
 PAGE_SIZES = (512, 1024, 4096, 8192, 65536)
 
