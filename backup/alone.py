@@ -107,7 +107,7 @@ def _memory() -> int:
 
 def _read(kind: str, folder: Path, file: str, scratch: Path) -> None:
     if kind == "document":
-        documents.read(folder, file)
+        documents.read(documents.Reading(folder, scratch, sys.maxsize), file, lambda: False).close()
         return
     copy = snapshot.take(folder / file, scratch / "copy", full_check=False)
     inspect(copy.path, copy.journal_mode)

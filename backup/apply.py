@@ -20,12 +20,12 @@ from backup.changes import (
     ChangeSet,
     Counts,
     DatabaseChange,
-    DocumentChange,
     TableChanged,
     TableCreated,
     TableDropped,
 )
 from backup.script import Script
+from backup.send_document import send_document
 from mirror.catalog import State, schema_to_json
 from mirror.content import TableContent, database_hash
 from mirror.names import distinct_name, postgres_name
@@ -81,7 +81,7 @@ def apply(
             script.add("UPDATE sidemirror.databases SET dropped_run = {} WHERE id = {}", run, removed.id)
         for document in changes.documents:
             turn(document.file)
-            _apply_document(script, document, identity.source, run)
+            send_document(script, document, identity.source, run)
             if careful:
                 script.flush()
         turn("")
@@ -147,29 +147,6 @@ def _database_id(change: DatabaseChange, source: str) -> sql.Composable:
         "(SELECT d.id FROM sidemirror.databases AS d JOIN sidemirror.sources AS s ON s.id = d.source_id "
         "WHERE s.name = {} AND d.file = {} AND d.dropped_run IS NULL)"
     ).format(sql.Literal(source), sql.Literal(change.file))
-
-
-def _apply_document(script: Script, change: DocumentChange, source: str, run: int) -> None:
-    source_id = sql.SQL("(SELECT id FROM sidemirror.sources WHERE name = {})").format(sql.Literal(source))
-    document, sha256, mode, mtime_ns = change.document, None, None, None
-    script.add(
-        "INSERT INTO sidemirror.documents (source_id, file) VALUES ({source}, {}) ON CONFLICT DO NOTHING",
-        change.file, source=source_id,
-    )  # fmt: skip
-    if document is not None:
-        sha256, mode, mtime_ns = Binary(bytes.fromhex(document.sha256)), document.mode, document.mtime_ns
-        script.add(
-            "INSERT INTO sidemirror.document_contents (source_id, sha256, bytes, body, body_why_not) "
-            "SELECT {source}, {}, b.bytes, CASE WHEN b.why_not IS NULL THEN j.body END, COALESCE(b.why_not, j.why_not) "
-            "FROM (VALUES ({}::bytea, {}::text)) AS b(bytes, why_not), sidemirror.try_jsonb(b.bytes) AS j "
-            "ON CONFLICT DO NOTHING",
-            sha256, Binary(document.content), document.unqueryable, source=source_id,
-        )  # fmt: skip
-    script.add(
-        "INSERT INTO sidemirror.document_states (document_id, run, sha256, mode, mtime_ns) "
-        "SELECT id, {}, {}, {}, {} FROM sidemirror.documents WHERE source_id = {source} AND file = {}",
-        run, sha256, mode, mtime_ns, change.file, source=source_id,
-    )  # fmt: skip
 
 
 def _record(script: Script, identity: RunIdentity, run: int, upserted: int, deleted: int, documents: int) -> None:

@@ -78,11 +78,15 @@ class DatabaseChange:
 
 @dataclass(frozen=True)
 class DocumentChange:
-    """A document to write, or (with `document` None) one that was accepted as gone."""
+    """A document to write, or (with `document` None) one that was accepted as gone.
+
+    `base`: the hashes of the pieces of the version that is `known`, if they are known here.
+    """
 
     file: str
     known: CatalogDocument | None
     document: Document | None
+    base: bytes = b""
 
 
 @dataclass(frozen=True)

@@ -65,6 +65,7 @@ class BackupSettings(Settings):
         "BACKUP_",
         "TARGET_",
         "JSON_",
+        "DOCUMENT_",
         "GUARD_",
         "DRILL_",
         "RETENTION",
@@ -75,6 +76,7 @@ class BackupSettings(Settings):
     )
 
     json_glob: Annotated[GitIgnoreSpec, BeforeValidator(_patterns), InstanceOf[GitIgnoreSpec]] = _patterns(_JSON_GLOB)
+    document_limit: ByteSize = ByteSize(256_000_000)
     backup_every: Duration = timedelta(hours=6)
     backup_on_change: bool = True
     min_interval: DurationOrNone = timedelta(seconds=1)

@@ -76,9 +76,9 @@ def changed_documents(connection: Connection, state: State) -> tuple[str, ...]:
     """The documents whose bytes in the target are not those that were mirrored."""
     with connection.cursor() as cursor:
         cursor.execute(
-            "SELECT encode(sha256, 'hex') FROM sidemirror.document_contents "
-            "WHERE source_id = %s AND sha256 = pg_catalog.sha256(bytes)",
-            (state.source_id,),
+            "SELECT encode(sha256, 'hex') FROM sidemirror.document_contents WHERE source_id = %s "
+            "AND encode(sha256, 'hex') = ANY (%s) AND list_sha256 = sidemirror.list_sha256(chunks, exact => true)",
+            (state.source_id, [document.sha256 for document in state.documents]),
         )
         right = {sha256 for (sha256,) in cursor.fetchall()}
     return tuple(document.file for document in state.documents if document.sha256 not in right)

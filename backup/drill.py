@@ -6,7 +6,6 @@ runs recorded, the bytes of every document. Only a drill makes a restore point p
 
 from __future__ import annotations
 
-import hashlib
 import shutil
 import sqlite3
 import tempfile
@@ -28,6 +27,7 @@ from backup.config import BackupSettings
 from backup.state import installation, run_lock
 from mirror import catalog, holder
 from mirror.catalog import CatalogDatabase, State
+from mirror.document_content import receive
 from mirror.errors import (
     DrillStopped,
     NoBackup,
@@ -162,15 +162,9 @@ def _documents(work: _Work) -> list[str]:
     problems = []
     with reading(work.connection) as cursor:
         for document in work.state.documents:
-            cursor.execute(
-                "SELECT bytes FROM sidemirror.document_contents WHERE source_id = %s AND sha256 = decode(%s, 'hex')",
-                (work.state.source_id, document.sha256),
-            )
-            found = cursor.fetchall()
-            data = bytes(found[0][0]) if found else b""
-            work.received += 2 * len(data)  # in hex
+            found = receive(cursor, work.state, document.sha256, lambda _: work.progress("", 0, 0))
             work.progress(document.file, 0, 0)
-            if not found or hashlib.sha256(data).hexdigest() != document.sha256:
+            if found.sha256 != document.sha256:
                 problems.append(f"{document.file} is not what was mirrored, or is gone")
     return problems
 

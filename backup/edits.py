@@ -6,11 +6,11 @@ import json
 import socket
 import sqlite3
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
-from psycopg2 import Binary
+from psycopg2 import Binary, sql
 from psycopg2.extensions import connection as Connection
 
 from backup import documents, drift, snapshot
@@ -18,10 +18,11 @@ from backup.apply import RunIdentity
 from backup.config import BackupSettings
 from backup.pair import Pair
 from backup.script import Script
+from backup.send_document import send_content
 from backup.settle import TableEdits, Truth, settle
 from backup.shadows import Shadows, edited
 from backup.state import read_json, write_atomically
-from mirror.catalog import CatalogDatabase, CatalogTable, State
+from mirror.catalog import CatalogDatabase, CatalogDocument, CatalogTable, State
 from mirror.errors import EDITED_HINT, SidemirrorError, TargetEdited
 from mirror.inspection import inspect
 from mirror.lines import Lines
@@ -139,9 +140,14 @@ def _as_it_is_now(target: Target, database: CatalogDatabase) -> list[str]:
 def _repair_document(target: Target, file: str) -> str:
     document = next(document for document in target.state.documents if document.file == file)
     try:
-        here = documents.read(target.settings.json_dir, file)
+        here = documents.read(documents.reading(target.settings), file, lambda: False)
     except SidemirrorError:
         here = None
+    with here or nullcontext():
+        return _put_back(target, document, here)
+
+
+def _put_back(target: Target, document: CatalogDocument, here: documents.Document | None) -> str:
     if here is None or here.sha256 != document.sha256:
         with target.connection.cursor() as cursor:
             script = _begun(target, Script(cursor))
@@ -153,13 +159,7 @@ def _repair_document(target: Target, file: str) -> str:
         )
     with target.connection.cursor() as cursor:
         script = _begun(target, Script(cursor))
-        script.add(
-            "INSERT INTO sidemirror.document_contents (source_id, sha256, bytes, body, body_why_not) "
-            "SELECT {}, {}, b.bytes, CASE WHEN b.why_not IS NULL THEN j.body END, COALESCE(b.why_not, j.why_not) "
-            "FROM (VALUES ({}::bytea, {}::text)) AS b(bytes, why_not), sidemirror.try_jsonb(b.bytes) AS j "
-            "ON CONFLICT (source_id, sha256) DO UPDATE SET bytes = excluded.bytes, body = excluded.body",
-            target.state.source_id, Binary(bytes.fromhex(document.sha256)), Binary(here.content), here.unqueryable,
-        )  # fmt: skip
+        send_content(script, here, sql.Literal(target.state.source_id))
         script.commit()
     return "its bytes were put back"
 

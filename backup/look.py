@@ -270,12 +270,18 @@ def _look_at_documents(work: Work, files: tuple[str, ...]) -> None:
 
 
 def _look_at_document(work: Work, file: str, known: CatalogDocument | None, seen: str, last: LastRead | None) -> None:
-    document = documents.read(work.settings.json_dir, file)
+    settings = work.settings
+    was_json = partial(small_document.was_json, work.connection, work.state, known)
+    document = documents.read(documents.reading(settings), file, was_json)
+    work.open.callback(document.close)
     if known and file not in work.accepted:
-        small_document.check(work.connection, work.settings, known, document, last)
-    work.session.documents[file] = LastRead(seen, document.sha256, document.mode, len(document.content))
+        small_document.check(work.connection, settings, known, document, last)
+    work.session.documents[file] = LastRead(seen, document.sha256, document.mode, document.size, document.hashes)
     if known is None or (known.sha256, known.mode) != (document.sha256, document.mode):
-        work.documents.append(DocumentChange(file, known, document))
+        base = last.hashes if known and last and last.sha256 == known.sha256 else b""
+        work.documents.append(DocumentChange(file, known, document, base))
+    else:
+        document.close()
 
 
 def _forget_unless_kept(work: Work, path: Path) -> None:

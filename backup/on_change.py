@@ -59,8 +59,8 @@ class OnChange:
         until = now + seconds
         if now < self.earliest:
             self.watch.wait(min(until, self.earliest) - now, deaf=True)
-        elif not self.written and now < self.next_look:
-            self.written = self.watch.wait(min(until, self.next_look) - now)
+        elif not self.written:  # after a long run the time for a look may be past, and its notification unread
+            self.written = self.watch.wait(max(0.0, min(until, self.next_look) - now))
         now = time.monotonic()
         if now < self.earliest or (not self.written and now < self.next_look):
             return False

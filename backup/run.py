@@ -17,7 +17,7 @@ from uuid import UUID, uuid4
 import psycopg2
 from psycopg2.extensions import connection as Connection
 
-from backup import aside, canary, edits, faults, snapshot, source
+from backup import aside, canary, document_growth, edits, faults, snapshot, source
 from backup.apply import RunIdentity, apply
 from backup.changes import Counts, Refusal
 from backup.config import BackupSettings
@@ -87,6 +87,12 @@ def run(settings: BackupSettings, kind: str, token: UUID | None = None, session:
         aside.came_through(settings.state_dir, {*files.databases, *files.documents} - refused)
         if work.full:
             thin(connection, settings.source_name, settings.retention, target_time(connection))
+        session.documents_sent += counts.bytes_sent if work.documents else 0
+        if work.full or document_growth.worth_a_look(session.documents_sent, settings.target_size_limit):
+            session.documents_sent = 0
+            document_growth.keep_within(
+                connection, settings.source_name, settings.retention, settings.target_size_limit
+            )
         seconds = time.monotonic() - began
         remember(work, counts, seconds)
     session.seen = seen

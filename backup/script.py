@@ -65,8 +65,15 @@ class Script:
 
     def copy(self, table: sql.Composable, chunks: Iterable[bytes], rows: int, *options: str) -> None:
         """Streams chunks of COPY lines into a table. Raises SidemirrorError unless exactly `rows` rows arrived."""
+        self._copy(table, chunks, rows, COPY_OPTIONS, *options)
+
+    def copy_binary(self, table: sql.Composable, chunks: Iterable[bytes], rows: int) -> None:
+        """The same with chunks of COPY's binary format."""
+        self._copy(table, chunks, rows, "FORMAT binary")
+
+    def _copy(self, table: sql.Composable, chunks: Iterable[bytes], rows: int, *options: str) -> None:
         self.flush()
-        command = sql.SQL(f"COPY {{}} FROM STDIN WITH ({', '.join([COPY_OPTIONS, *options])})").format(table)
+        command = sql.SQL(f"COPY {{}} FROM STDIN WITH ({', '.join(options)})").format(table)
         stream = _Stream(chunks)
         with of_a_slow_reader(self.cursor.connection):
             self.cursor.copy_expert(command, stream, size=CHUNK_BYTES)

@@ -24,6 +24,7 @@ class LastRead(NamedTuple):
     sha256: str
     mode: int
     size: int
+    hashes: bytes  # of its pieces
 
 
 class Look(Enum):
@@ -43,6 +44,7 @@ class Session:
     documents: dict[str, LastRead] = field(default_factory=dict)
     most: DaysMost = field(default_factory=DaysMost)
     aside: Aside = field(default_factory=Aside)
+    documents_sent: int = 0  # bytes, since their growth was last looked at
 
     def close(self) -> None:
         self.connection.close()

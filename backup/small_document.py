@@ -11,7 +11,7 @@ from backup.config import BackupSettings
 from backup.documents import Document
 from backup.session import LastRead
 from backup.taken_back import note_of, state_then
-from mirror.catalog import CatalogDocument
+from mirror.catalog import CatalogDocument, State
 from mirror.errors import GuardHeld
 
 SMALL_BYTES = 1000
@@ -31,7 +31,7 @@ def check(
     """
     if not settings.guard_shrink or document.sha256 == known.sha256:
         return
-    after = len(document.content)
+    after = document.size
     before = last.size if last and last.sha256 == known.sha256 else _size(connection, known)
     if not _too_small(before, after):
         return
@@ -47,6 +47,19 @@ def check(
     )
 
 
+def was_json(connection: Connection, state: State | None, known: CatalogDocument | None) -> bool | None:
+    """Whether the version in the mirror is JSON; None where there is none."""
+    if known is None or state is None:
+        return None
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT is_json FROM sidemirror.document_contents WHERE source_id = %s AND sha256 = decode(%s, 'hex')",
+            (state.source_id, known.sha256),
+        )
+        found = cursor.fetchall()
+    return bool(found[0][0]) if found else None
+
+
 def _too_small(before: int, after: int) -> bool:
     return before >= SMALL_BYTES and after * LEFT < before
 
@@ -54,7 +67,7 @@ def _too_small(before: int, after: int) -> bool:
 def _size(connection: Connection, document: CatalogDocument) -> int:
     with connection.cursor() as cursor:
         cursor.execute(
-            "SELECT octet_length(c.bytes) FROM sidemirror.documents AS d "
+            "SELECT c.size FROM sidemirror.documents AS d "
             "JOIN sidemirror.document_contents AS c ON c.source_id = d.source_id AND c.sha256 = decode(%s, 'hex') "
             "WHERE d.id = %s",
             (document.sha256, document.id),

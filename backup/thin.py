@@ -163,12 +163,7 @@ def _delete_dropped(cursor: Cursor, source_id: int, after: int, run: int) -> Non
 
 
 def _delete_documents(cursor: Cursor, source_id: int) -> None:
-    cursor.execute(
-        "DELETE FROM sidemirror.document_contents AS c WHERE c.source_id = %(source)s AND NOT EXISTS ("
-        "SELECT 1 FROM sidemirror.document_states AS s JOIN sidemirror.documents AS d ON d.id = s.document_id "
-        "WHERE d.source_id = c.source_id AND s.sha256 = c.sha256)",
-        {"source": source_id},
-    )
+    cursor.execute("SELECT sidemirror.delete_unused_documents(%s)", (source_id,))
 
 
 def _mark(cursor: Cursor, source_id: int, run: int, merged_after: int) -> None:

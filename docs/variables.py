@@ -29,6 +29,7 @@ _TYPES = {
     "DRILL_EVERY": "duration, or off",
     "DRILL_BUDGET": "bytes: MB, GB, or off",
     "TARGET_SIZE_LIMIT": "bytes: MB, GB",
+    "DOCUMENT_LIMIT": "bytes: MB, GB",
     "BOT_TRAFFIC": "actions per second",
     "BOT_TOKEN": "secret",
     "BOT_TOKEN_FILE": "file",

@@ -16,9 +16,11 @@ from mirror.errors import TargetRefused
 _FOLDER = Path(__file__).with_name("sql")
 _STEPS = tuple(sorted(_FOLDER.glob("steps/*.sql")))
 # In this order, because a function in the language SQL is checked when it is made; the last one closes all of it.
-_FUNCTIONS = ("reader", "private", "state", "history", "writing", "seal")
+_FUNCTIONS = ("reader", "private", "state", "history", "writing", "documents", "seal")
 
 VERSION = len(_STEPS)
+# From this version on a document is a list of pieces; before, it was one value.
+DOCUMENT_CHUNKS = next(number for number, step in enumerate(_STEPS, start=1) if step.stem.endswith("document-chunks"))
 
 
 def require_readable(version: int) -> None:

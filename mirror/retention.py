@@ -53,6 +53,15 @@ def parse_rules(text: Any) -> tuple[Rule, ...]:
     return tuple(rules)
 
 
+def sparser(rules: Sequence[Rule], granularity: str) -> tuple[Rule, ...]:
+    """The rules with this granularity in place of every finer one, for the same ages."""
+    order = list(_GRANULARITIES)
+    return tuple(
+        Rule(granularity if order.index(rule.granularity) < order.index(granularity) else rule.granularity, rule.age)
+        for rule in rules
+    )
+
+
 def kept(points: Sequence[Point], rules: Sequence[Rule], now: datetime) -> frozenset[int]:
     """The runs to keep. The newest point and the newest proved one are always among them."""
     ordered = sorted(points, key=lambda point: point.run)

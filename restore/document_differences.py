@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import filecmp
 import json
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
+
+# What is larger takes many times its size in memory, and nobody reads a list of its values.
+_PARSED_BYTES = 16_000_000
 
 
 @dataclass(frozen=True)
@@ -18,7 +23,7 @@ class ValueExample:
 
 @dataclass(frozen=True)
 class DocumentDifference:
-    """Sizes in bytes, counts of values; None where there is no such file, or where it does not parse as JSON."""
+    """Sizes in bytes, counts of values; None where there is no such file, or where it is no JSON or too large."""
 
     file: str
     now: int | None
@@ -36,12 +41,15 @@ class _Number(str):
     __slots__ = ()
 
 
-def compare_documents(file: str, now: bytes | None, then: bytes, most: int) -> DocumentDifference:
-    """Compares the bytes, and then the values, with up to `most` examples of each kind."""
-    size = None if now is None else len(now)
-    values_now, values_then = {} if now is None else _values(now), _values(then)
+def compare_documents(file: str, now: Path, then: Path, most: int) -> DocumentDifference:
+    """Compares the bytes, and of two that are small enough the values, with up to `most` examples of each kind."""
+    size, size_then = now.stat().st_size if now.exists() else None, then.stat().st_size
+    equal = size == size_then and filecmp.cmp(now, then, shallow=False)
+    if max(size or 0, size_then) > _PARSED_BYTES:
+        return DocumentDifference(file, size, size_then, equal, None, None, None)
+    values_now, values_then = {} if size is None else _values(now.read_bytes()), _values(then.read_bytes())
     if values_now is None or values_then is None:
-        return DocumentDifference(file, size, len(then), now == then, None, None, None)
+        return DocumentDifference(file, size, size_then, equal, None, None, None)
     examples = [
         ValueExample(path, values_now.get(path), values_then.get(path))
         for path in [*values_then, *(path for path in values_now if path not in values_then)]
@@ -54,7 +62,7 @@ def compare_documents(file: str, now: bytes | None, then: bytes, most: int) -> D
     )
     added, changed, removed = (len(kind) for kind in kinds)
     shown = tuple(example for kind in kinds for example in kind[:most])
-    return DocumentDifference(file, size, len(then), now == then, added, changed, removed, shown)
+    return DocumentDifference(file, size, size_then, equal, added, changed, removed, shown)
 
 
 def _values(document: bytes) -> dict[str, str] | None:

@@ -81,9 +81,7 @@ def dry_run(settings: RestoreSettings, request: Request, most: int) -> DryRun:
             for step in made.databases
         )
         documents = tuple(
-            compare_documents(
-                step.document.file, _bytes(step.destination), files[str(step.destination)].read_bytes(), most
-            )
+            compare_documents(step.document.file, step.destination, files[str(step.destination)], most)
             for step in made.documents
         )
     return DryRun(plan.source, plan.run, plan.at, databases, documents)
@@ -173,7 +171,3 @@ def _schema_changes(then: Schema, now: Schema) -> Iterator[str]:
 
 def _immutable(path: Path) -> str:
     return f"file:{quote(str(path))}?mode=ro&immutable=1"
-
-
-def _bytes(path: Path) -> bytes | None:
-    return path.read_bytes() if path.exists() else None

@@ -15,6 +15,7 @@ from psycopg2 import errors, sql
 from psycopg2.extensions import connection as Connection
 
 from mirror.catalog import CatalogDatabase, CatalogTable
+from mirror.catalog_install import DOCUMENT_CHUNKS
 from mirror.errors import NotVerified, RestoreError
 from restore import swap
 from restore.plan import Plan
@@ -100,9 +101,10 @@ def _row_bytes(table: CatalogTable) -> sql.Composable:
 
 
 def _bytes_of_documents(connection: Connection, found: Plan) -> int:
+    size = "size" if found.state.catalog_version >= DOCUMENT_CHUNKS else "octet_length(bytes)"
     with connection.cursor() as cursor:
         cursor.execute(
-            "SELECT COALESCE(sum(octet_length(bytes)), 0) FROM sidemirror.document_contents "
+            f"SELECT COALESCE(sum({size}), 0) FROM sidemirror.document_contents "
             "WHERE source_id = %s AND encode(sha256, 'hex') = ANY (%s)",
             (found.state.source_id, [step.document.sha256 for step in found.documents]),
         )

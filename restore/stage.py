@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import sqlite3
 from pathlib import Path
 
 from psycopg2.extensions import cursor as Cursor
 
+from mirror.document_content import receive
 from mirror.errors import NotVerified
 from mirror.inspection import inspect
 from mirror.rebuild import rebuild
@@ -43,23 +43,18 @@ def verify(staged: Path, step: DatabaseStep) -> None:
 
 def stage_document(cursor: Cursor, plan: Plan, step: DocumentStep, staged: Path) -> None:
     """Writes one document to `staged`, durable, with its mode and time. Raises NotVerified."""
-    cursor.execute(
-        "SELECT bytes FROM sidemirror.document_contents WHERE source_id = %s AND sha256 = decode(%s, 'hex')",
-        (plan.state.source_id, step.document.sha256),
-    )
-    found = cursor.fetchall()
-    data = bytes(found[0][0]) if found else b""
-    if not found or hashlib.sha256(data).hexdigest() != step.document.sha256:
-        raise NotVerified(
-            f"{step.document.file} in the target is not what was mirrored: "
-            + ("its checksum differs" if found else "its content is gone"),
-            "somebody changed it there; choose an older restore point with --run",
-        )
     staged.parent.mkdir(parents=True, exist_ok=True)
     with staged.open("wb") as file:
-        file.write(data)
+        found = receive(cursor, plan.state, step.document.sha256, file.write)
         file.flush()
         os.fsync(file.fileno())
+    if found.sha256 != step.document.sha256:
+        staged.unlink()
+        raise NotVerified(
+            f"{step.document.file} in the target is not what was mirrored: "
+            + ("its content is gone" if found.gone else "its checksum differs"),
+            "somebody changed it there; choose an older restore point with --run",
+        )
     staged.chmod(step.document.mode)
     os.utime(staged, ns=(step.document.mtime_ns, step.document.mtime_ns))
 

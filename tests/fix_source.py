@@ -47,6 +47,7 @@ BEGIN
         WHERE d.id = st.document_id AND d.source_id = source;
     DELETE FROM sidemirror.documents WHERE source_id = source;
     DELETE FROM sidemirror.document_contents WHERE source_id = source;
+    DELETE FROM sidemirror.document_chunks WHERE source_id = source;
     DELETE FROM sidemirror.runs WHERE source_id = source;
     DELETE FROM sidemirror.drills WHERE source_id = source;
     DELETE FROM sidemirror.writers WHERE source_id = source;

@@ -43,11 +43,11 @@ WHERE d.source_id = %(source)s AND h.run > %(after)s GROUP BY 1, 2
 # The newest versions of each document, as far as they are small enough, and all together as far as there is room.
 _VERSIONS = """
 SELECT v.file, v.run, encode(v.sha256, 'hex'), v.bytes,
-       CASE WHEN v.bytes <= %(one)s AND v.total <= %(all)s THEN v.content END
+       CASE WHEN v.bytes <= %(one)s AND v.total <= %(all)s THEN sidemirror.document_bytes(%(source)s, v.sha256) END
 FROM (
-    SELECT d.file, s.run, s.sha256, octet_length(c.bytes) AS bytes, c.bytes AS content,
+    SELECT d.file, s.run, s.sha256, c.size AS bytes,
            row_number() OVER (PARTITION BY d.id ORDER BY s.run DESC) AS n,
-           sum(CASE WHEN octet_length(c.bytes) <= %(one)s THEN octet_length(c.bytes) ELSE 0 END)
+           sum(CASE WHEN c.size <= %(one)s THEN c.size ELSE 0 END)
                OVER (ORDER BY s.run DESC, d.id) AS total
     FROM sidemirror.document_states AS s JOIN sidemirror.documents AS d ON d.id = s.document_id
     LEFT JOIN sidemirror.document_contents AS c ON c.source_id = d.source_id AND c.sha256 = s.sha256

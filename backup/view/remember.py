@@ -90,8 +90,10 @@ def _add_point(view: sqlite3.Connection, work: Work, found: Seen, run: int, now:
     for removed_database in work.removed:
         view.execute("DELETE FROM databases WHERE file = ?", (removed_database.file,))
     for file, document in found.documents:
-        sha256, content = (document.sha256, document.content) if document else (None, None)
-        add_version(view, file, run, now, sha256, None if content is None else len(content), content)
+        if document is None:
+            add_version(view, file, run, now, None, None, None)
+        else:
+            add_version(view, file, run, now, document.sha256, document.size, document.content)
 
 
 def _tables_of(view: sqlite3.Connection, state: State) -> None:

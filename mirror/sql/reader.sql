@@ -43,7 +43,8 @@ BEGIN
     GRANT SELECT ON sidemirror.documents_now TO "sidemirror.reader";
     GRANT EXECUTE ON FUNCTION sidemirror.run_at(text, timestamptz), sidemirror.rows_at(integer, bigint),
         sidemirror.require_point(text, bigint),
-        sidemirror.changes(text, text, text, bigint, bigint) TO "sidemirror.reader";
+        sidemirror.changes(text, text, text, bigint, bigint), sidemirror.document_bytes(integer, bytea),
+        sidemirror.document_body(integer, bytea), sidemirror.try_jsonb(bytea) TO "sidemirror.reader";
     PERFORM sidemirror.let_read('sidemirror');
 END
 $$;

@@ -77,14 +77,3 @@ BEGIN
     RETURN chosen;
 END
 $$;
-
--- A document's text as jsonb; or why jsonb cannot hold it (a NUL, a number that is too large, too deep).
-CREATE OR REPLACE FUNCTION sidemirror.try_jsonb(document bytea, OUT body jsonb, OUT why_not text)
-LANGUAGE plpgsql STABLE SET search_path = '' AS $$
-BEGIN
-    body := pg_catalog.convert_from(document, 'UTF8')::jsonb;
-EXCEPTION WHEN OTHERS THEN
-    why_not := SQLERRM;
-END
-$$;
-

@@ -186,7 +186,7 @@ def test_a_receiver_that_hangs_holds_up_no_run(source: Source, receiver: Receive
     fill(source)
     receiver.open.clear()
     environ = {"ALERT_URLS": receiver.url, "BACKUP_EVERY": "1s"}
-    (source.json / "data.json").write_text("{")
+    (source.sqlite / "broken.db").write_bytes(bytes(100))
     with scheduled(source, **environ), watching(source, **environ) as process:
         poll("it hangs in a message", lambda: receiver.requests)
         source.write("DELETE FROM t WHERE id = 1")

@@ -48,7 +48,7 @@ def version(target: Target) -> int:
     return int(target.query("SELECT version FROM sidemirror.version")[0][0])
 
 
-def test_a_catalog_of_version_1_is_brought_up_to_date_with_all_that_it_holds(old: Source) -> None:
+def test_a_catalog_of_version_1_is_brought_up_to_date_with_all_that_it_holds(old: Source, tmp_path: Path) -> None:
     assert version(old.target) == 1
     report = old.run()
     assert (version(old.target), report.run, report.committed) == (VERSION, 3, False), "what is there is known"
@@ -59,6 +59,11 @@ def test_a_catalog_of_version_1_is_brought_up_to_date_with_all_that_it_holds(old
         with old.database(str(file)) as connection:
             assert connection.execute("SELECT * FROM t ORDER BY id").fetchall() == rows
             assert connection.execute("PRAGMA user_version").fetchone() == (7,)
+    for run, content in {2: '{"day": 1}', 3: '{"day": 3}'}.items():
+        restored(old, "--run", str(run), "--yes", "--into", str(tmp_path / str(run)))
+        assert (tmp_path / str(run) / "json/data.json").read_text() == content
+    assert old.target.query("SELECT body, body_why_not FROM sidemirror.documents_now") == [({"day": 3}, None)]
+    assert old.target.query("SELECT to_regclass('sidemirror.document_contents_whole') IS NULL") == [(True,)]
     old.write("UPDATE t SET a = 'new' WHERE id = 1")
     assert old.point().run == 4
     old.verify()

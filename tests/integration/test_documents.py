@@ -60,8 +60,8 @@ def test_versions_are_stored_once_for_each_content_and_come_back_with_the_mode_a
         (source.json / "copy.json").write_text(text)
         assert source.run().run == run
     stored = source.target.query(
-        "SELECT convert_from(c.bytes, 'UTF8') FROM sidemirror.document_contents AS c "
-        "JOIN sidemirror.sources AS s ON s.id = c.source_id WHERE s.name = %s ORDER BY 1",
+        "SELECT convert_from(sidemirror.document_bytes(c.source_id, c.sha256), 'UTF8') FROM sidemirror.document_contents "
+        "AS c JOIN sidemirror.sources AS s ON s.id = c.source_id WHERE s.name = %s ORDER BY 1",
         source.name,
     )
     assert stored == [("[1]",), ("[2]",)]

@@ -95,13 +95,13 @@ def test_whatever_somebody_changed_in_the_mirror_fails_the_drill(mirrored: Sourc
 def test_a_document_that_was_changed_in_the_target_fails_the_drill_and_a_good_one_ends_the_trouble(
     mirrored: Source,
 ) -> None:
-    mirrored.target.query("UPDATE sidemirror.document_contents SET bytes = bytes || ' ' WHERE bytes = '[]'")
+    mirrored.target.query("UPDATE sidemirror.document_chunks SET bytes = bytes || ' ' WHERE bytes = '[]'")
     result = backup(mirrored, "drill")
     assert result.returncode == 12
     assert "sub/more.json is not what was mirrored, or is gone" in result.stderr
     assert backup(mirrored, "once").returncode == 0
     assert not status(mirrored)["safe"], "a run does not know better than a drill"
-    mirrored.target.query("UPDATE sidemirror.document_contents SET bytes = '[]' WHERE bytes = '[] '")
+    mirrored.target.query("UPDATE sidemirror.document_chunks SET bytes = '[]' WHERE bytes = '[] '")
     assert backup(mirrored, "drill").returncode == 0
     assert status(mirrored)["safe"]
 
@@ -112,13 +112,13 @@ def test_a_failed_drill_stops_thinning_and_a_good_one_lets_it_go_on(
     for day in range(3):
         mirrored.write(f"UPDATE t SET a = 'day {day}' WHERE id = 1")
         mirrored.run()
-    mirrored.target.query("UPDATE sidemirror.document_contents SET bytes = bytes || ' ' WHERE bytes = '[]'")
+    mirrored.target.query("UPDATE sidemirror.document_chunks SET bytes = bytes || ' ' WHERE bytes = '[]'")
     assert not drill(mirrored.settings).ok
     rules, later = parse_rules("daily:30d"), datetime.now(UTC) + timedelta(days=2)
     with connected(mirrored.settings) as connection, caplog.at_level(logging.WARNING):
         assert thin(connection, mirrored.name, rules, later) == 0
         assert "the last drill failed" in caplog.text
-        mirrored.target.query("UPDATE sidemirror.document_contents SET bytes = '[]' WHERE bytes = '[] '")
+        mirrored.target.query("UPDATE sidemirror.document_chunks SET bytes = '[]' WHERE bytes = '[] '")
         assert drill(mirrored.settings).ok
         assert thin(connection, mirrored.name, rules, later) == 3
 

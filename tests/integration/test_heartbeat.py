@@ -62,7 +62,7 @@ def test_a_good_run_is_a_start_and_a_call_and_a_bad_one_ends_with_fail(source: S
     assert backup(source, "once", HEARTBEAT_URL=monitor.url).returncode == 0
     poll("both calls", lambda: monitor.signs[-1:] == [""])
     monitor.calls.clear()
-    (source.json / "broken.json").write_text("{")
+    (source.sqlite / "broken.db").write_bytes(bytes(100))
     assert backup(source, "once", HEARTBEAT_URL=monitor.url).returncode != 0
     assert monitor.signs[-1] == "/fail"
     assert backup(source, "once", HEARTBEAT_URL=monitor.url, SUPABASE_DB_PORT="9").returncode == 4
@@ -78,9 +78,9 @@ def test_runs_that_follow_each_other_closely_are_one_call_a_minute_and_a_failure
         poll("six runs", lambda: log(source).count("Last Sync: ") >= 6)
         assert monitor.signs.count("") == 1
         assert len(monitor.signs) <= 2
-        (source.json / "broken.json").write_text("{")
+        (source.sqlite / "broken.db").write_bytes(bytes(100))
         poll("the failure", lambda: monitor.signs[-1] == "/fail")
-        (source.json / "broken.json").unlink()
+        (source.sqlite / "broken.db").unlink()
         poll("the good one", lambda: monitor.signs[-1] == "")
 
 

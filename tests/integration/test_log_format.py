@@ -12,7 +12,7 @@ from restoring import fill, restore
 
 def test_json_lines_are_objects_with_the_token_of_the_run(source: Source) -> None:
     fill(source)
-    (source.json / "broken.json").write_text("{")
+    (source.sqlite / "broken.db").write_bytes(bytes(100))
     result = backup(source, "once", LOG_FORMAT="json")
     lines = [json.loads(line) for line in result.stdout.splitlines()]
     assert [line["level"] for line in lines] == ["error", "warning"]
@@ -28,7 +28,7 @@ def test_json_lines_are_objects_with_the_token_of_the_run(source: Source) -> Non
 
 def test_text_lines_of_a_run_share_eight_characters_that_another_run_does_not_have(source: Source) -> None:
     fill(source)
-    (source.json / "broken.json").write_text("{")
+    (source.sqlite / "broken.db").write_bytes(bytes(100))
     ids = []
     for _ in range(2):
         found = re.findall(r"^\S+Z \w+ +\[([0-9a-f]{8})\] ", backup(source, "once").stdout, re.M)
@@ -48,7 +48,7 @@ def test_the_restore_job_speaks_json_too(source: Source) -> None:
 
 def test_a_level_leaves_out_what_is_below_it(source: Source) -> None:
     fill(source)
-    (source.json / "broken.json").write_text("{")
+    (source.sqlite / "broken.db").write_bytes(bytes(100))
     shown = backup(source, "once", LOG_LEVEL="error").stdout
     assert " ERROR " in shown
     assert " WARNING " not in shown

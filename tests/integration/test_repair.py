@@ -261,12 +261,12 @@ def test_the_list_of_our_transactions_stays_short(mirrored: Source) -> None:
 def test_a_document_that_was_changed_is_found_and_put_back(mirrored: Source) -> None:
     (mirrored.json / "data.json").write_text('{"a": 1}')
     mirrored.point()
-    mirrored.target.query("UPDATE sidemirror.document_contents SET bytes = '[]' WHERE bytes = '{\"a\": 1}'")
+    mirrored.target.query("UPDATE sidemirror.document_chunks SET bytes = '[]' WHERE bytes = '{\"a\": 1}'")
     assert [r.file for r in mirrored.try_run("full").refusals] == ["data.json"]
     assert backup(mirrored, "once").returncode == 16
     repaired = backup(mirrored, "repair")
     assert (repaired.returncode, "data.json: its bytes were put back" in repaired.stdout) == (0, True)
-    mirrored.target.query("UPDATE sidemirror.document_contents SET bytes = '[]' WHERE bytes = '{\"a\": 1}'")
+    mirrored.target.query("UPDATE sidemirror.document_chunks SET bytes = '[]' WHERE bytes = '{\"a\": 1}'")
     (mirrored.json / "data.json").write_text('{"a": 2}')
     repaired = backup(mirrored, "repair")
     assert (repaired.returncode, "data.json: the version that was mirrored last is lost" in repaired.stdout) == (

@@ -122,8 +122,9 @@ EDITS = {
     "an exact value of another shape": """UPDATE {schema}.t SET _exact = '"x"' WHERE id = 7""",
     "a column that goes": "ALTER TABLE {schema}.t DROP COLUMN b",
     "a table that goes": "DROP TABLE {schema}.t",
-    "a document": "UPDATE sidemirror.document_contents SET bytes = 'x'",
+    "a document": "UPDATE sidemirror.document_chunks SET bytes = 'x'",
     "a document that goes": "DELETE FROM sidemirror.document_contents",
+    "a piece of a document that goes": "DELETE FROM sidemirror.document_chunks",
 }
 
 

@@ -115,8 +115,7 @@ def document_at(source: Source, run: int, file: str) -> bytes | None:
     if document is None:
         return None
     [(content,)] = source.target.query(
-        "SELECT bytes FROM sidemirror.document_contents WHERE sha256 = decode(%s, 'hex') AND source_id = "
-        "(SELECT id FROM sidemirror.sources WHERE name = %s)",
+        "SELECT sidemirror.document_bytes(id, decode(%s, 'hex')) FROM sidemirror.sources WHERE name = %s",
         document.sha256, source.name,
     )  # fmt: skip
     return bytes(content)

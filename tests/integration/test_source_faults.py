@@ -203,16 +203,15 @@ def test_a_half_written_document_is_waited_for(source: Source) -> None:
     path.write_text('{"a": ')
     threading.Timer(0.4, path.write_text, ['{"a": 1}']).start()
     source.run()
-    [document] = source.read_state().documents
-    assert source.target.query(
-        "SELECT body FROM sidemirror.document_contents WHERE encode(sha256, 'hex') = %s", document.sha256
-    ) == [({"a": 1},)]
+    assert source.target.query("SELECT body FROM sidemirror.documents_now WHERE source = %s", source.name) == [
+        ({"a": 1},)
+    ]
 
 
 def test_a_document_that_stays_half_written_is_refused_and_its_last_version_stays(
     source: Source, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(documents.read, "__defaults__", (0.3,))
+    monkeypatch.setattr(documents.read, "__defaults__", (documents.read.__defaults__[0], 0.3))
     (source.json / "settings.json").write_text('{"a": 1}')
     source.run()
     before = source.read_state().documents

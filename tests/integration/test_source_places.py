@@ -117,7 +117,7 @@ def test_a_link_that_stays_in_the_folder_is_read(source: Source) -> None:
 def test_a_link_that_is_laid_after_the_look_is_not_read(source: Source) -> None:
     link_to_a_secret(source)
     with pytest.raises(SourceUnsupported, match="leads out"):
-        documents.read(source.json, "data.json")
+        documents.read(documents.Reading(source.json, source.state, 1000), "data.json")
 
 
 def test_nothing_else_in_the_folders_is_a_matter(source: Source) -> None:
