@@ -6,6 +6,7 @@ at. What is conspicuous is then compared exactly, in the target, with what was m
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 
 from psycopg2 import sql
@@ -34,18 +35,19 @@ class Look:
     """`doubtful`: the conspicuous tables by database file, as the target was at one instant.
 
     `before`: whatever was committed by an older transaction than this was seen. `others`: the transactions, as xmin shows
-    them, that wrote the foreign rows; all that they did was seen.
+    them, that wrote the foreign rows of each database; all that they did was seen. `loaded`: it was loaded from a dump.
     """
 
     before: int
-    others: tuple[int, ...]
+    others: dict[str, frozenset[int]]
     doubtful: dict[str, tuple[Suspect, ...]]
+    loaded: bool
 
 
 def suspects(connection: Connection, state: State) -> Look:
     """A look at every table of the source."""
     found: dict[str, tuple[Suspect, ...]] = {}
-    others: set[int] = set()
+    others: dict[str, frozenset[int]] = {}
     with reading(connection) as cursor:
         cursor.execute("SELECT pg_snapshot_xmin(pg_current_snapshot())::text::bigint")
         [(before,)] = cursor.fetchall()
@@ -55,8 +57,9 @@ def suspects(connection: Connection, state: State) -> Look:
             doubtful = tuple(table for table in tables if conspicuous(table) or (loaded and table.rows))
             if doubtful:
                 found[database.file] = doubtful
-                others.update(*(_others(cursor, database, table) for table in doubtful if table.foreign))
-    return Look(int(before), tuple(sorted(others)), found)
+                written = [_others(cursor, database, table) for table in doubtful if table.foreign]
+                others[database.file] = frozenset[int]().union(*written)
+    return Look(int(before), others, found, loaded)
 
 
 def look(cursor: Cursor, database: CatalogDatabase) -> tuple[Suspect, ...]:
@@ -84,20 +87,58 @@ def changed_documents(connection: Connection, state: State) -> tuple[str, ...]:
     return tuple(document.file for document in state.documents if document.sha256 not in right)
 
 
-def checked(connection: Connection, state: State, seen: Look) -> None:
-    """Remembers that what was seen is what was mirrored: who wrote it is of no interest any more.
+def checked(connection: Connection, state: State, seen: Look, changed: Collection[str] = ()) -> None:
+    """Remembers that what was seen is what was mirrored, but for the files `changed`: who wrote it is of no interest now.
 
     `before` alone is not enough: it stays behind for as long as any old transaction is open in the server.
     """
+    if changed and seen.loaded:
+        return
+    values = {
+        "source": state.source_id,
+        "before": seen.before,
+        "changed": list(changed),
+        "others": sorted(frozenset[int]().union(*(ours for file, ours in seen.others.items() if file not in changed))),
+    }
+    all_of_them = (
+        "UPDATE sidemirror.sources SET checked_from = (%(before)s)::text::xid8, "
+        "checked_in = 'sidemirror.sources'::regclass::oid WHERE id = %(source)s; "
+        "UPDATE sidemirror.databases SET checked_from = NULL WHERE source_id = %(source)s AND checked_from IS NOT NULL; "
+    )
+    but_for_the_changed = (
+        "UPDATE sidemirror.databases SET checked_from = (%(before)s)::text::xid8 "
+        "WHERE source_id = %(source)s AND dropped_run IS NULL AND file <> ALL (%(changed)s); "
+    )
     with connection.cursor() as cursor:
-        cursor.execute(
-            "UPDATE sidemirror.sources SET checked_from = (%(before)s)::text::xid8, "
-            "checked_in = 'sidemirror.sources'::regclass::oid WHERE id = %(source)s; "
-            "DELETE FROM sidemirror.writers WHERE source_id = %(source)s AND xid < (%(before)s)::text::xid8; "
-            "INSERT INTO sidemirror.writers (source_id, low, xid) SELECT %(source)s, low, pg_current_xact_id() "
-            "FROM unnest(%(others)s::bigint[]) AS low ON CONFLICT DO NOTHING",
-            {"source": state.source_id, "before": seen.before, "others": list(seen.others)},
+        needed = [
+            relation
+            for database in state.databases
+            if database.file in changed
+            for relation in _there(cursor, database)
+        ]
+        no_row = sql.SQL("").join(
+            sql.SQL(" AND NOT EXISTS (SELECT 1 FROM {} AS m WHERE m.xmin::text::bigint = w.low)").format(relation)
+            for relation in needed
         )
+        cursor.execute(
+            sql.SQL(but_for_the_changed if changed else all_of_them)
+            + sql.SQL(
+                "DELETE FROM sidemirror.writers AS w WHERE w.source_id = %(source)s AND w.xid < (%(before)s)::text::xid8"
+            )
+            + no_row
+            + sql.SQL(
+                "; INSERT INTO sidemirror.writers (source_id, low, xid) SELECT %(source)s, low, pg_current_xact_id() "
+                "FROM unnest(%(others)s::bigint[]) AS low ON CONFLICT DO NOTHING"
+            ),
+            values,
+        )
+
+
+def _there(cursor: Cursor, database: CatalogDatabase) -> list[sql.Identifier]:
+    """Its mirrored tables, as far as they are still there."""
+    names = _shapes(cursor, database.schema_name)
+    tables = [table.mirror.mirror_name for table in database.tables]
+    return [sql.Identifier(database.schema_name, name) for name in tables if name in names]
 
 
 def _others(cursor: Cursor, database: CatalogDatabase, suspect: Suspect) -> set[int]:

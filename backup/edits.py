@@ -63,10 +63,9 @@ def check(target: Target) -> dict[str, TargetEdited]:
         elif database.file in seen.doubtful:
             error = _compare(target, database, seen.doubtful[database.file])
             found |= {database.file: error} if error else {}
+    drift.checked(target.connection, target.state, seen, found.keys())
     for file in drift.changed_documents(target.connection, target.state):
         found[file] = edited(file, "its bytes are not those of the document")
-    if not found:
-        drift.checked(target.connection, target.state, seen)
     return found
 
 

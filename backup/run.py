@@ -24,7 +24,7 @@ from backup.config import BackupSettings
 from backup.look import SIGNATURES, Work, look
 from backup.session import Session, see
 from backup.shadows import Shadows
-from backup.state import installation, read_json, run_lock, write_atomically
+from backup.state import installation, read_json, run_lock, sweep_unfinished, write_atomically
 from backup.thin import target_time, thin
 from backup.turns import Turns
 from backup.view.remember import remember
@@ -75,6 +75,8 @@ def run(settings: BackupSettings, kind: str, token: UUID | None = None, session:
         files = source.find(settings.sqlite_dir, settings.json_dir, settings.json_glob)
         state = _known_state(connection, identity)
         shadows, accepted = Shadows(settings.state_dir), _accepted(settings.state_dir)
+        if kind == "full":
+            _sweep(settings.state_dir, shadows, state)
         edited = _edited(settings, connection, identity, state, shadows)
         work = Work(settings, identity, connection, state, shadows, accepted, edited, stack, session, turns)
         look(work, files)
@@ -231,6 +233,14 @@ def _remember(work: Work, files: tuple[str, ...]) -> None:
     edits.remember(folder, {r.file: r.error for r in work.refusals if isinstance(r.error, TargetEdited)})
     if work.accepted:
         (folder / "accepted.json").unlink(missing_ok=True)
+
+
+def _sweep(folder: Path, shadows: Shadows, state: State | None) -> None:
+    """What runs left that were ended in the middle, and what belongs to databases that are gone."""
+    notes = [note[2] for note in read_json(folder / SIGNATURES).values() if isinstance(note, list) and len(note) == 3]
+    spares = [note["spare"][0] for note in notes if isinstance(note, dict) and note.get("spare")]
+    shadows.sweep(state.databases if state else (), spares)
+    sweep_unfinished(folder)
 
 
 def _accepted(state_dir: Path) -> frozenset[str]:

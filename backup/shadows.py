@@ -7,6 +7,8 @@ the target, by the code that restores. So no crash between the target's commit a
 from __future__ import annotations
 
 import hashlib
+import shutil
+from collections.abc import Iterable
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -112,6 +114,20 @@ class Shadows:
             return _noted(shadow, note)
         except (KeyError, TypeError, ValueError, IndexError, AttributeError):
             return Base(shadow, None, frozenset(), None)  # not a note of ours, or of another version
+
+    def sweep(self, known: Iterable[CatalogDatabase], noted: Iterable[str]) -> None:
+        """Removes what no run will use again: the shadows of databases that are gone, and copies that a run left which was
+        ended in the middle. `noted`: the names of spare copies that notes speak of."""
+        kept = {self.path(database.file, database.token) for database in known}
+        names = {path.stem for path in kept} | {Path(name).stem for name in noted}
+        folders = {path.parent for path in kept}
+        for folder in self.folder.iterdir() if self.folder.is_dir() else ():
+            if folder not in folders:
+                shutil.rmtree(folder, ignore_errors=True)
+                continue
+            for path in folder.iterdir():
+                if path.name.split(".", 1)[0] not in names:
+                    path.unlink(missing_ok=True)
 
 
 def _require_unmoved(cursor: Cursor, known: CatalogDatabase) -> None:

@@ -5,14 +5,17 @@ from __future__ import annotations
 import json
 import os
 import tempfile
+import time
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid4
 
 from mirror.errors import StateError
 from mirror.locking import only_one
+
+UNFINISHED_SECONDS = 3600.0
 
 
 def write_atomically(path: Path, text: str, durable: bool = True) -> None:
@@ -37,6 +40,14 @@ def write_atomically(path: Path, text: str, durable: bool = True) -> None:
             f"cannot write {path.name} into the state folder {path.parent}: {error.strerror}",
             "make room there, or give the folder to the sidecar's user",
         ) from error
+
+
+def sweep_unfinished(folder: Path) -> None:
+    """Removes what write_atomically left when it was killed; another process may be writing one just now."""
+    for path in folder.glob(".*.????????"):
+        with suppress(OSError):
+            if path.is_file() and time.time() - path.stat().st_mtime > UNFINISHED_SECONDS:
+                path.unlink()
 
 
 def read_json(path: Path) -> dict[str, Any]:

@@ -39,6 +39,7 @@ class AtStart(BaseModel, frozen=True):
 
     sqlite_dir: Path = Path("volumes/sqlite")
     json_dir: Path = Path("volumes/json")
+    keep_replaced: Duration = timedelta(days=7)
     restore_on_empty: bool = True
     restore_patience: Duration = timedelta(minutes=2)
     restore_bot_host: str = ""

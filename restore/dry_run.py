@@ -25,11 +25,9 @@ from restore.differences import TableDifference, Text, compare, only_there
 from restore.document_differences import DocumentDifference, compare_documents
 from restore.explain import explained
 from restore.now import private_copy
-from restore.place import journal_of
+from restore.place import SCRATCH_PREFIX, journal_of
 from restore.request import Request, plan_for, stage
 from restore.same_shape import table_differences
-
-_PREFIX = "looking-"
 
 
 @dataclass(frozen=True)
@@ -91,9 +89,9 @@ def dry_run(settings: RestoreSettings, request: Request, most: int) -> DryRun:
 def _scratch(settings: RestoreSettings) -> Iterator[Path]:
     """A folder where there is room for a second copy, taken away afterwards; so is what one that was killed left."""
     root = settings.sqlite_dir / FOLDER
-    for left in root.glob(f"{_PREFIX}*"):
+    for left in root.glob(f"{SCRATCH_PREFIX}*"):
         shutil.rmtree(left, ignore_errors=True)
-    folder = Path(mkdtemp(prefix=_PREFIX, dir=root))
+    folder = Path(mkdtemp(prefix=SCRATCH_PREFIX, dir=root))
     try:
         yield folder
     finally:

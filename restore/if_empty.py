@@ -4,21 +4,25 @@ from __future__ import annotations
 
 import logging
 import os
+import shutil
 import time
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from datetime import UTC, datetime
 from pathlib import Path
 
 from tenacity import RetryCallState, Retrying, retry_if_exception_type, stop_after_delay, wait_exponential
 
-from mirror.errors import NoBackup, RestoreError, SidemirrorError, TargetUnreachable
+from mirror.errors import NoBackup, RestoreError, RunInProgress, SidemirrorError, TargetUnreachable
 from mirror.restored import FOLDER
 from mirror.settings import load
 from mirror.target import connected, reading
 from restore import swap
 from restore.config import AtStart, RestoreSettings, at_start
 from restore.explain import explained
-from restore.place import finish_interrupted, journal_of
+from restore.place import SCRATCH_PREFIX, finish_interrupted, journal_of
 from restore.progress import watch
+from restore.replaced import prune
 from restore.request import Request
 from restore.run import Result, restore
 
@@ -37,6 +41,7 @@ def restore_if_empty(environ: Mapping[str, str]) -> Result | None:
     """
     here = at_start(environ)
     _end_what_was_cut_off(here)
+    _sweep(here)
     with explained():
         found = next(_data(here), None)
     if found:
@@ -96,6 +101,23 @@ def _end_what_was_cut_off(here: AtStart) -> None:
     if journal.exists():
         with explained(), swap.one_at_a_time(journal):
             finish_interrupted(here)
+
+
+def _sweep(here: AtStart) -> None:
+    """What earlier restores left: staged files and scratch of such as were killed, and what is kept aside for too long.
+
+    The sidecar cannot: it may not write here. Another restore that is at work does it itself.
+    """
+    if not (here.sqlite_dir / FOLDER).is_dir():
+        return
+    with suppress(RunInProgress), explained(), swap.one_at_a_time(journal_of(here)):
+        for folder in (here.sqlite_dir, here.json_dir):
+            swap.clean_up(folder)
+        for left in (here.sqlite_dir / FOLDER).glob(f"{SCRATCH_PREFIX}*"):
+            shutil.rmtree(left, ignore_errors=True)
+        gone = prune(here, here.keep_replaced, datetime.now(UTC))
+        if gone:
+            log.info("%d sets of replaced files were older than KEEP_REPLACED and are gone", gone)
 
 
 def _data(here: AtStart) -> Iterator[Path]:

@@ -15,6 +15,8 @@ from restore.config import Place
 from restore.live import refuse_if_live
 from restore.told import write_down
 
+SCRATCH_PREFIX = "looking-"  # of the folders that a dry run makes beside the staging folder
+
 log = logging.getLogger(__name__)
 
 

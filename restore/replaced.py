@@ -14,6 +14,7 @@ from urllib.parse import quote
 from mirror.errors import NothingToUndo, RestoreError
 from mirror.settings import Settings
 from restore import swap
+from restore.config import AtStart
 from restore.room import megabytes
 
 NAME = "%Y%m%dT%H%M%SZ"
@@ -46,7 +47,7 @@ def new_name(settings: Settings, now: datetime) -> str:
     return next(name for second in seconds if (name := second.strftime(NAME)) not in taken)
 
 
-def replaced_sets(settings: Settings) -> tuple[ReplacedSet, ...]:
+def replaced_sets(settings: Settings | AtStart) -> tuple[ReplacedSet, ...]:
     """All sets, newest first; side files go with their database and are not listed."""
     roots = (settings.sqlite_dir, settings.json_dir)
     names = {folder.name for root in roots for folder in (root / swap.REPLACED).glob("*") if folder.is_dir()}
@@ -107,7 +108,7 @@ def stage(found: ReplacedSet, settings: Settings) -> tuple[tuple[Path, Path], ..
     return tuple(staged)
 
 
-def prune(settings: Settings, keep: timedelta, now: datetime) -> int:
+def prune(settings: Settings | AtStart, keep: timedelta, now: datetime) -> int:
     """Throws sets away that are older than `keep`; gives how many."""
     old = [found.name for found in replaced_sets(settings) if found.at and now - found.at > keep]
     for name in old:

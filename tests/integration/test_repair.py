@@ -258,6 +258,38 @@ def test_the_list_of_our_transactions_stays_short(mirrored: Source) -> None:
     poll("no older transaction is open", lambda: mirrored.run("full").committed or writers() <= 2)
 
 
+def test_the_list_of_our_transactions_stays_short_while_one_mirror_stays_changed(mirrored: Source) -> None:
+    fill(mirrored, "WAL", "other.db")
+    mirrored.run()
+    edit(mirrored, "UPDATE {s}.t SET a = 'by hand' WHERE id = 7")
+    other = next(d.schema_name for d in mirrored.read_state().databases if d.file == "other.db")
+    query = "SELECT count(*) FROM sidemirror.writers JOIN sidemirror.sources AS s ON s.id = source_id WHERE name = %s"
+
+    def day(number: int) -> int:
+        for hour in range(4):
+            mirrored.write(f"UPDATE t SET a = 'day {number}, {hour}' WHERE id = 1", "other.db")
+            mirrored.try_run()
+        assert [refusal.file for refusal in mirrored.try_run("full").refusals] == ["bot.db"]
+        return int(mirrored.target.query(query, mirrored.name)[0][0])
+
+    first = day(0)
+    poll("no older transaction is open", lambda: day(1) <= first + 4)
+    assert day(2) <= first + 8
+    mirrored.target.query(f"UPDATE {other}.t SET a = 'by hand' WHERE id = 9")
+    found = {refusal.file for refusal in mirrored.try_run("full").refusals}
+    assert found == {"bot.db", "other.db"}, "what is checked off on its own is looked at again"
+    assert backup(mirrored, "repair").returncode == 0
+    assert mirrored.run("full").refusals == ()
+    mirrored.write("UPDATE t SET a = 'after the repair' WHERE id = 1")
+    mirrored.run()
+
+    def left() -> int:
+        mirrored.run("full")
+        return int(mirrored.target.query(query, mirrored.name)[0][0])
+
+    poll("all of them are checked off", lambda: left() <= 2)
+
+
 def test_a_document_that_was_changed_is_found_and_put_back(mirrored: Source) -> None:
     (mirrored.json / "data.json").write_text('{"a": 1}')
     mirrored.point()

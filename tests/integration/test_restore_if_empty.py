@@ -42,6 +42,28 @@ def test_with_data_here_nothing_is_touched_and_the_target_is_not_asked(source: S
     assert fingerprint(source) == files
 
 
+def test_each_start_takes_away_what_earlier_restores_left_and_nothing_younger(source: Source) -> None:
+    fill_all(source)
+    source.run()
+    restored(source, "--yes")
+    [made] = (source.sqlite / "replaced").iterdir()
+    for root in (source.sqlite, source.json):
+        old = root / "replaced" / "20260101T000000Z"
+        old.mkdir()
+        (old / "kept.db").write_bytes(bytes(1000))
+        (root / ".sidemirror/staged").mkdir(parents=True, exist_ok=True)
+        (root / ".sidemirror/staged/half.db").write_bytes(bytes(1000))
+    (source.sqlite / ".sidemirror/looking-x").mkdir()
+    (source.sqlite / ".sidemirror/looking-x/1").write_bytes(bytes(1000))
+    files = fingerprint(source)
+    assert "There is data here" in restore(source, "--if-empty", SUPABASE_DB_PORT="1").stdout
+    assert fingerprint(source) == files
+    for root in (source.sqlite, source.json):
+        assert [path.name for path in (root / "replaced").iterdir()] == [made.name]
+        assert not (root / ".sidemirror/staged").exists()
+    assert not list((source.sqlite / ".sidemirror").glob("looking-*"))
+
+
 def test_one_document_is_data(source: Source) -> None:
     fill_all(source)
     source.run()

@@ -24,6 +24,35 @@ def killed_at(source: Source, stop: int) -> fix_ptrace.Watched:
     return fix_ptrace.watch(once, kill_at=stop)
 
 
+def test_a_full_run_takes_away_what_no_run_will_use_again(source: Source) -> None:
+    fill(source, "WAL")
+    fill(source, "WAL", "gone.db")
+    source.run()
+    with Bot(source) as bot:
+        for number in range(3):
+            bot.write(f"UPDATE t SET a = 'change {number}' WHERE id = 1")
+            source.run()
+    useful = {path for path in (source.state / "shadow").rglob("*") if path.is_file()}
+    folder = next(path.parent for path in useful if path.parent.name.startswith("bot-"))
+    for name in ("left.sqlite", "left.sqlite-wal", "left.sqlite-journal", "other.unfinished", "old.spare"):
+        (folder / name).write_bytes(bytes(1000))
+    (source.state / ".status.json.abcdefgh").write_text("half")
+    os.utime(source.state / ".status.json.abcdefgh", (0, 0))
+    source.run("full")
+    assert {path for path in (source.state / "shadow").rglob("*") if path.is_file()} >= {
+        path for path in useful if path.suffix == ".sqlite"
+    }
+    assert not [path for path in folder.iterdir() if path.name.startswith(("left", "other", "old"))]
+    assert not (source.state / ".status.json.abcdefgh").exists()
+    for path in source.sqlite.glob("gone.db*"):
+        path.unlink()
+    (source.state / "accepted.json").write_text('{"files": ["gone.db"]}')
+    source.run("full")
+    source.run("full")
+    assert [path.name for path in (source.state / "shadow").iterdir()] == [folder.name]
+    assert not source.run("full").committed
+
+
 def test_a_run_that_is_killed_at_any_system_call_misleads_no_later_one(source: Source) -> None:
     fill(source, "WAL")
     source.write("CREATE TABLE large (id INTEGER PRIMARY KEY, v BLOB); INSERT INTO large VALUES (1, zeroblob(200000))")

@@ -13,7 +13,9 @@ import pytest
 
 from backup.file_systems import NETWORK, kind_of, mounts
 from backup.notified import Watch
+from backup.on_change import LONGEST_PAUSE_SECONDS, OnChange
 from backup.pace import Pace
+from backup.session import Look
 from backup.signature import only_begun, signature
 
 
@@ -124,3 +126,24 @@ def test_the_kind_of_a_file_system_is_that_of_the_innermost_mount(tmp_path: Path
     assert [kind for kind in mounted.values() if NETWORK.match(kind)] == ["nfs4", "fuse.sshfs"]
     assert not NETWORK.match("fuse.fuse-overlayfs")
     assert kind_of(Path("/proc/self"), mounts()) == "proc"
+
+
+def test_what_was_written_during_a_long_run_is_no_change_without_a_notification(tmp_path: Path) -> None:
+    """A large document takes a run so long that the time for the next look is past when it ends."""
+    (tmp_path / "data.json").write_text("{}")
+    reader, writer = os.pipe()
+    changes = OnChange((tmp_path,), 0, reader)
+    try:
+        assert changes.polling is None
+        changes.run_begins()
+        changes.pause, changes.next_look = LONGEST_PAUSE_SECONDS, 0.0
+        (tmp_path / "data.json").write_text('{"a": 1}')
+        changes.run_ended()
+        changes.earliest = 0.0
+        assert changes.wait(0)
+        assert changes.is_due(Look.WRITTEN)
+        assert changes.polling is None
+    finally:
+        changes.close()
+        os.close(reader)
+        os.close(writer)
