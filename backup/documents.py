@@ -178,7 +178,7 @@ def _read(reading: Reading, file: str) -> _Found:
             if stat.st_size > JSON_BYTES:
                 content, copy = None, _copied(opened, stat.st_size, reading.scratch)
             else:
-                content, copy = safe_files.read_descriptor(opened, JSON_BYTES, path), None
+                content, copy = os.pread(opened, stat.st_size + 1, 0), None
             after = os.fstat(opened)
     except FileNotFoundError:
         raise SourceMissing(f"{file} is not there", "was it moved or deleted? Its last version stays") from None
@@ -192,8 +192,10 @@ def _read(reading: Reading, file: str) -> _Found:
     # Not its ctime: a file that is replaced by another while it is read is still a whole one.
     quiet = (after.st_size, after.st_mtime_ns) == (stat.st_size, stat.st_mtime_ns)
     quiet = quiet and (content is None or len(content) == stat.st_size)
+    if not quiet:
+        return _Found(content, copy, stat, False, None, None)
     wrong, unqueryable = _as_json(content) if content is not None else _as_large_json(copy)
-    return _Found(content, copy, stat, quiet, wrong, unqueryable)
+    return _Found(content, copy, stat, True, wrong, unqueryable)
 
 
 def _copied(opened: int, size: int, scratch: Path) -> IO[bytes]:

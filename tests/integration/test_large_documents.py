@@ -160,6 +160,22 @@ def test_a_document_that_is_written_to_while_it_is_read_is_never_a_mixture(
         assert document.sha256 == hashlib.sha256(path.read_bytes()).hexdigest()
 
 
+def test_a_document_that_is_begun_anew_while_it_is_read_is_read_as_it_is_then(
+    source: Source, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = source.json / "data.json"
+    path.write_bytes(b"0" * 8_000_000)
+    copied = documents._copied
+
+    def meanwhile(*arguments: Any) -> Any:
+        path.write_text("[1]")
+        return copied(*arguments)
+
+    monkeypatch.setattr(documents, "_copied", meanwhile)
+    with documents.read(documents.reading(source.settings), "data.json") as document:
+        assert (document.content, document.is_json) == (b"[1]", True)
+
+
 def test_older_versions_of_documents_take_no_more_than_their_share_between_full_runs(source: Source) -> None:
     source.environ |= {"TARGET_SIZE_LIMIT": "5MB", "RETENTION": "all:1h,minutely:24h"}
     session = Session()
