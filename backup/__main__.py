@@ -27,12 +27,13 @@ from backup.repair import repair as repair_mirror
 from backup.run import Report, run
 from backup.scheduler import HEARTBEAT_SECONDS, Scheduler
 from backup.send import send
-from backup.state import installation, write_atomically
+from backup.state import write_atomically
 from backup.status import limit_seconds
 from backup.status import status as find_status
 from backup.status_view import show
+from backup.take_over import take_over as take_it
 from backup.watch import Watch
-from mirror import holder, settings
+from mirror import settings
 from mirror.catalog import read_state
 from mirror.errors import ConfigError, GuardHeld, RunInProgress, SidemirrorError, SourceError, Stuck
 from mirror.log_line import of_run
@@ -202,7 +203,7 @@ def take_over(yes: bool) -> None:
                 "the files here; older restore points keep what goes.",
                 abort=True,
             )
-        holder.take(connection, config.source_name, installation(config.state_dir))
+        _waiting(60)(take_it, connection, config, state)
     what = f"this installation writes the mirror of {config.source_name} from now on"
     events.append(config.state_dir, events.happened("TakenOver", config.source_name, what))
     click.echo("This installation is the holder now; the next run goes on from what the target has.")

@@ -42,6 +42,14 @@ class RunIdentity:
     started_at: datetime
 
 
+@dataclass(frozen=True)
+class Applied:
+    """What a commit came to. `contents`: of every table of the databases that changed, by file and name."""
+
+    counts: Counts
+    contents: dict[str, dict[str, TableContent]]
+
+
 def apply(
     connection: Connection,
     state: State | None,
@@ -50,7 +58,7 @@ def apply(
     before_commit: Callable[[], None],
     turn: Callable[[str], None] = lambda _file: None,
     careful: bool = False,
-) -> Counts:
+) -> Applied:
     """Commits the change set as run `last_run + 1`; gives what was sent.
 
     `turn` is told each file before it is sent, and "" after the last; `careful`: all of a file is sent in its own turn.
@@ -61,14 +69,12 @@ def apply(
     run = last_run + 1
     with connection.cursor() as cursor:
         script = Script(cursor)
-        script.add(
-            "SELECT sidemirror.begin_run({}, {}::uuid, {}, {})",
-            identity.source, str(identity.installation), socket.gethostname(), last_run,
-        )  # fmt: skip
+        begin(script, identity, last_run)
         upserted = deleted = 0
+        by_file = {}
         for database in changes.databases:
             turn(database.file)
-            contents = _apply_database(script, database, identity, run)
+            contents = by_file[database.file] = _apply_database(script, database, identity, run)
             upserted += sum(_upserts(change, contents) for change in database.tables)
             deleted += sum(_deletes(change) for change in database.tables)
             if careful:
@@ -89,7 +95,15 @@ def apply(
         script.flush()
         before_commit()
         script.commit()
-    return Counts(upserted, deleted, len(changes.documents), script.bytes_sent)
+    return Applied(Counts(upserted, deleted, len(changes.documents), script.bytes_sent), by_file)
+
+
+def begin(script: Script, identity: RunIdentity, last_run: int) -> None:
+    """The first statement of whatever writes the mirror: the holder only, one at a time, and from where it thinks it is."""
+    script.add(
+        "SELECT sidemirror.begin_run({}, {}::uuid, {}, {}, {}::uuid)",
+        identity.source, str(identity.installation), socket.gethostname(), last_run, str(identity.token),
+    )  # fmt: skip
 
 
 def _apply_database(script: Script, change: DatabaseChange, identity: RunIdentity, run: int) -> dict[str, TableContent]:

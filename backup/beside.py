@@ -26,6 +26,14 @@ from mirror.schema import Schema, schema_without_data
 # More changed pages than this, and more than a quarter of all: whole tables are compared faster.
 FEW_PAGES = 1000
 
+# Results that say nothing of the shadow (https://www.sqlite.org/rescode.html). A page that cannot be read does: IOERR.
+_PASSING = frozenset(
+    (
+        sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_NOMEM, sqlite3.SQLITE_INTERRUPT, sqlite3.SQLITE_FULL,
+        sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_PROTOCOL,
+    )
+)  # fmt: skip
+
 log = logging.getLogger(__name__)
 
 
@@ -49,11 +57,22 @@ def compared(
     rebuilt: Callable[[CatalogDatabase], CatalogDatabase],
     full: bool,
 ) -> Compared:
-    """A shadow that is lost or damaged is made again: the snapshot has been checked. Raises SourceCorrupt."""
+    """A shadow that is lost or damaged is made again: the snapshot has been checked. Raises SourceCorrupt.
+
+    What passes by itself (no memory, no room) is no damage: it is tried once more, and then raised as sqlite3.Error.
+    """
     if known is not None and shadows.has(known):
         try:
+            try:
+                return _with_shadow(shadows, stack, copy, schema, known, copy.changed, full)
+            except sqlite3.Error as error:
+                if not _passing(error):
+                    raise
+                log.warning("%s could not be compared with its shadow (%s); it is tried again", known.file, error)
             return _with_shadow(shadows, stack, copy, schema, known, copy.changed, full)
         except (sqlite3.Error, ShadowDiffers) as error:
+            if isinstance(error, sqlite3.Error) and _passing(error):
+                raise
             log.warning("the shadow of %s is damaged (%s); it is made again from the target", known.file, error)
             shadows.forget(known)
             if copy.changed is not None:
@@ -61,6 +80,10 @@ def compared(
     if known is not None:
         known = rebuilt(known)
     return _with_shadow(shadows, stack, copy, schema, known, None, full)
+
+
+def _passing(error: sqlite3.Error) -> bool:
+    return getattr(error, "sqlite_errorcode", 0) & 0xFF in _PASSING
 
 
 def _with_shadow(

@@ -5,11 +5,9 @@ That the target answers does not say that it would take a run: Supabase makes a 
 
 from __future__ import annotations
 
-import socket
-
 from psycopg2.extensions import connection as Connection
 
-from backup.apply import RunIdentity
+from backup.apply import RunIdentity, begin
 from backup.script import Script
 from mirror.catalog import State
 
@@ -18,9 +16,6 @@ def sing(connection: Connection, state: State, identity: RunIdentity) -> None:
     """Leaves a time in the target's catalog. Raises what a run would: TargetFull, TargetTaken, TargetMoved, ..."""
     with connection.cursor() as cursor:
         script = Script(cursor)
-        script.add(
-            "SELECT sidemirror.begin_run({}, {}::uuid, {}, {})",
-            identity.source, str(identity.installation), socket.gethostname(), state.last_run,
-        )  # fmt: skip
+        begin(script, identity, state.last_run)
         script.add("UPDATE sidemirror.sources SET canary_at = now() WHERE id = {}", state.source_id)
         script.commit()

@@ -14,6 +14,7 @@ from psycopg2.extensions import connection as Connection
 from backup import source
 from backup.config import BackupSettings
 from backup.outcome import SIZE_WARNING_SHARE
+from backup.own_runs import OwnRuns, require_ours
 from backup.state import installation
 from mirror import holder
 from mirror.catalog import read_state
@@ -163,6 +164,7 @@ def _holder(connection: Connection, settings: BackupSettings) -> str:
     with translated(settings):
         state = read_state(connection, settings.source_name)
     holder.require(state, settings.source_name, installation(settings.state_dir))
+    require_ours(OwnRuns(settings.state_dir), state, settings.source_name, settings.sqlite_dir)
     return "this installation" if state and state.holder else "nobody yet"
 
 

@@ -24,6 +24,7 @@ from psycopg2.extensions import cursor as Cursor
 
 from backup import faults
 from backup.config import BackupSettings
+from backup.own_runs import OwnRuns, require_ours
 from backup.state import installation, run_lock
 from mirror import catalog, holder
 from mirror.catalog import CatalogDatabase, State
@@ -87,6 +88,7 @@ def drill(settings: BackupSettings, stopping: Callable[[], bool] = lambda: False
         here = installation(settings.state_dir)
         state = catalog.read_state(connection, settings.source_name)
         holder.require(state, settings.source_name, here)
+        require_ours(OwnRuns(settings.state_dir), state, settings.source_name, settings.sqlite_dir)
         if state is None or not (state.databases or state.documents):
             raise NoBackup(f"the target holds nothing of the source {settings.source_name}", "./sidemirror backup")
         at, began = datetime.now(UTC), time.monotonic()

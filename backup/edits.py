@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import socket
 import sqlite3
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, nullcontext
@@ -14,7 +13,7 @@ from psycopg2 import Binary, sql
 from psycopg2.extensions import connection as Connection
 
 from backup import documents, drift, snapshot
-from backup.apply import RunIdentity
+from backup.apply import RunIdentity, begin
 from backup.config import BackupSettings
 from backup.pair import Pair
 from backup.script import Script
@@ -165,10 +164,7 @@ def _put_back(target: Target, document: CatalogDocument, here: documents.Documen
 
 def _begun(target: Target, script: Script) -> Script:
     """As a run begins: the holder only, one at a time, and our transaction on the list."""
-    script.add(
-        "SELECT sidemirror.begin_run({}, {}::uuid, {}, {})",
-        target.identity.source, str(target.identity.installation), socket.gethostname(), target.state.last_run,
-    )  # fmt: skip
+    begin(script, target.identity, target.state.last_run)
     return script
 
 

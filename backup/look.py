@@ -69,6 +69,7 @@ class Work:
     removed: list[CatalogDatabase] = field(default_factory=list)
     pending: list[Pending] = field(default_factory=list)
     refusals: list[Refusal] = field(default_factory=list)
+    sent: bool = False  # only the answer to the commit is missing: what was sent may be what the target has
     committed: bool = False
 
     @property
@@ -285,5 +286,5 @@ def _look_at_document(work: Work, file: str, known: CatalogDocument | None, seen
 
 
 def _forget_unless_kept(work: Work, path: Path) -> None:
-    if not work.committed or path not in {pending.path for pending in work.pending}:
+    if not (work.committed or work.sent) or path not in {pending.path for pending in work.pending}:
         snapshot.remove(path)

@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 import logging
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -18,9 +18,11 @@ import psycopg2
 from psycopg2.extensions import connection as Connection
 
 from backup import aside, canary, document_growth, edits, faults, snapshot, source
+from backup.after import state_after
 from backup.apply import RunIdentity, apply
 from backup.changes import Counts, Refusal
 from backup.config import BackupSettings
+from backup.known import NO_TOKEN, known_state
 from backup.look import SIGNATURES, Work, look
 from backup.session import Session, see
 from backup.shadows import Shadows
@@ -28,9 +30,8 @@ from backup.state import installation, read_json, run_lock, sweep_unfinished, wr
 from backup.thin import target_time, thin
 from backup.turns import Turns
 from backup.view.remember import remember
-from mirror import catalog, holder
+from mirror import catalog
 from mirror.catalog import State
-from mirror.catalog_install import VERSION, install
 from mirror.errors import SidemirrorError, TargetEdited, TargetFull
 from mirror.target import explain
 
@@ -73,7 +74,8 @@ def run(settings: BackupSettings, kind: str, token: UUID | None = None, session:
             settings.source_name, installation(settings.state_dir), token or uuid4(), kind, looked_at
         )
         files = source.find(settings.sqlite_dir, settings.json_dir, settings.json_glob)
-        state = _known_state(connection, identity)
+        runs = session.own_runs(settings.state_dir)
+        state = known_state(settings, connection, identity, session, runs)
         shadows, accepted = Shadows(settings.state_dir), _accepted(settings.state_dir)
         if kind == "full":
             _sweep(settings.state_dir, shadows, state)
@@ -84,6 +86,8 @@ def run(settings: BackupSettings, kind: str, token: UUID | None = None, session:
         with _size_told(settings, state):
             counts = _send(work)
         work.committed = True
+        if state is not None or not work.changes.empty:
+            runs.end(*_place(work))
         _remember(work, files.databases)
         refused = {refusal.file for refusal in work.refusals}
         aside.came_through(settings.state_dir, {*files.databases, *files.documents} - refused)
@@ -99,20 +103,6 @@ def run(settings: BackupSettings, kind: str, token: UUID | None = None, session:
         remember(work, counts, seconds)
     session.seen = seen
     return _report(work, counts, looked_at, seconds)
-
-
-def _known_state(connection: Connection, identity: RunIdentity) -> State | None:
-    """The source as the target knows it; the catalog is made at the first run, and an older one brought up to date.
-
-    Only the holder does that: for others, nothing changes in a target that they may not write to.
-    """
-    state = catalog.read_state(connection, identity.source)
-    holder.require(state, identity.source, identity.installation)
-    if state is None or state.catalog_version < VERSION:
-        before, now = install(connection)
-        if 0 < before < now:
-            log.info("The target's catalog was version %d, and is %d now", before, now)
-    return state
 
 
 @contextmanager
@@ -192,12 +182,18 @@ def _commit(work: Work, careful: bool) -> Counts:
     if not work.changes.empty:
         with ThreadPoolExecutor(1) as disk:
             durable = disk.submit(_make_durable, work)
+            ready = partial(_all_sent, work, durable.result)
             turn = partial(work.turns.at, seconds=None)
-            return apply(work.connection, work.state, work.identity, work.changes, durable.result, turn, careful)
+            done = apply(work.connection, work.state, work.identity, work.changes, ready, turn, careful)
+        work.session.state = state_after(work.state, work.identity, work.changes, done.contents)
+        return done.counts
     if work.state:
-        catalog.require_private(work.connection)
+        if not work.session.private:
+            catalog.require_private(work.connection)
         if work.full:
+            work.session.own_runs(work.settings.state_dir).begin(work.state.last_run, work.identity.token)
             canary.sing(work.connection, work.state, work.identity)
+            work.session.state = replace(work.state, token=work.identity.token)
     return Counts()
 
 
@@ -217,10 +213,26 @@ def _report(work: Work, counts: Counts, looked_at: datetime, seconds: float) -> 
     )
 
 
+def _place(work: Work) -> tuple[int, UUID]:
+    """Where the target stands now that the run came through."""
+    state, committed = work.state, not work.changes.empty
+    written = committed or (work.full and state is not None)
+    token = work.identity.token if written else (state.token if state else None)
+    return (state.last_run if state else 0) + committed, token or NO_TOKEN
+
+
 def _make_durable(work: Work) -> None:
-    """The copies must outlive a power cut before the target says that it has what is in them."""
+    """The copies, and that this run is ours, must outlive a power cut before the target says that it has them."""
     for pending in work.pending:
         snapshot.synced(pending.path)
+    number = (work.state.last_run if work.state else 0) + 1
+    work.session.own_runs(work.settings.state_dir).begin(number, work.identity.token)
+
+
+def _all_sent(work: Work, durable: Callable[[], None]) -> None:
+    """Nothing but the commit is missing."""
+    durable()
+    work.sent = True
 
 
 def _remember(work: Work, files: tuple[str, ...]) -> None:

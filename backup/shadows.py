@@ -81,6 +81,11 @@ class Shadows:
     def forget(self, known: CatalogDatabase) -> None:
         self.path(known.file, known.token).unlink()
 
+    def drop(self, token: UUID) -> None:
+        """Removes what a run would have brought to the target that was not committed."""
+        for path in self.folder.glob(f"*/{token}.sqlite*"):
+            path.unlink(missing_ok=True)
+
     def keep(self, pending: Pending) -> dict[str, Any]:
         """Keeps the shadow and a spare copy, removes every other one; gives the note that `base` wants to have back.
 

@@ -19,7 +19,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from backup import clock, outbox, outcome, restores, turns
+from backup import clock, events, news, outbox, outcome, restores, turns
 from backup.address import Address
 from backup.alert import Message, Open, decide
 from backup.alive import heard
@@ -43,12 +43,13 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Told:
-    """What alerts.json holds. `restores_until`: when the last restore was that was told. `failing`: the addresses that
-    could not be reached at the last try, and why.
+    """What alerts.json holds. `restores_until`: when the last restore was that was told; `news_until`: the last event that
+    is told once. `failing`: the addresses that could not be reached at the last try, and why.
     """
 
     watching_since: str
     restores_until: str
+    news_until: str
     opened: tuple[Open, ...] = ()
     waiting: tuple[Waiting, ...] = ()
     failing: tuple[tuple[str, str], ...] = ()
@@ -64,6 +65,7 @@ class Watch:
         self.told = read(self.settings.state_dir, datetime.now(UTC))
         self.paces: dict[int, Pace] = {}
         self.written = True
+        self.events_seen: int | None = None
         self.date = clock.Date()
         self.date_believed_at = 0.0
 
@@ -103,6 +105,7 @@ class Watch:
             waiting = outbox.add(self.told.waiting, messages, len(addresses))
             self._keep(replace(self.told, opened=opened, waiting=waiting))
         self._look_for_restores()
+        self._look_for_news()
         for index, address in enumerate(addresses):
             self._deliver(index, address, len(addresses))
 
@@ -132,6 +135,17 @@ class Watch:
             restores.write_down(self.settings.state_dir, self.settings.log_format, source, done)
             waiting = outbox.add(self.told.waiting, restores.messages(source, done), count)
             self._keep(replace(self.told, restores_until=done[-1].at, waiting=waiting))
+
+    def _look_for_news(self) -> None:
+        written = _size(self.settings.state_dir / events.EVENTS_FILE)
+        if written == self.events_seen:
+            return
+        found = news.since(self.settings.state_dir, self.told.news_until)
+        if found:
+            messages = news.messages(self.settings.source_name, found)
+            waiting = outbox.add(self.told.waiting, messages, len(self.settings.alert_addresses))
+            self._keep(replace(self.told, news_until=found[-1].at, waiting=waiting))
+        self.events_seen = written
 
     def _deliver(self, index: int, address: Address, count: int) -> None:
         message = outbox.for_address(self.told.waiting, index)
@@ -201,18 +215,27 @@ def read(state_dir: Path, now: datetime) -> Told:
         return Told(
             watching_since=datetime.fromisoformat(content["watching_since"]).isoformat(timespec="seconds"),
             restores_until=datetime.fromisoformat(content.get("restores_until", now.isoformat())).isoformat(),
+            news_until=datetime.fromisoformat(content.get("news_until", now.isoformat())).isoformat(),
             opened=tuple(Open(Wrong(**one["wrong"]), one["told_at"]) for one in content["opened"]),
             waiting=tuple(Waiting(Message(**one["message"]), tuple(one["left"])) for one in content["waiting"]),
             failing=tuple((str(name), str(reason)) for name, reason in content["failing"]),
         )
     except (KeyError, TypeError, ValueError):
-        return Told(now.isoformat(timespec="seconds"), (now - restores.FIRST_LOOK).isoformat())
+        first = (now - restores.FIRST_LOOK).isoformat()
+        return Told(now.isoformat(timespec="seconds"), first, first)
 
 
 def write(state_dir: Path, told: Told) -> None:
     """Raises StateError."""
     content: dict[str, Any] = asdict(told)
     write_atomically(state_dir / ALERTS_FILE, json.dumps(content, indent=1))
+
+
+def _size(path: Path) -> int | None:
+    try:
+        return path.stat().st_size
+    except OSError:
+        return None
 
 
 def _free(folder: Path) -> int | None:

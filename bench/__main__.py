@@ -10,7 +10,20 @@ from pathlib import Path
 
 import click
 
-from bench import beside, far_away, first_mirror, fleet, idle, large, page, record, restore, small_change, unchanged
+from bench import (
+    beside,
+    far_away,
+    first_mirror,
+    fleet,
+    idle,
+    large,
+    month,
+    page,
+    record,
+    restore,
+    small_change,
+    unchanged,
+)
 from bench.measure import Figure
 from bench.place import Place, place
 from bench.record import Record
@@ -27,6 +40,7 @@ MEASUREMENTS: dict[str, tuple[str, Callable[[Place, int, int], list[Figure]]]] =
     "large": ("Ten times as much", large.figures),
     "fleet": ("Two hundred sources", fleet.figures),
     "page": ("The status page", page.figures),
+    "month": ("A month at the target", month.figures),
 }
 ROWS = 1_250_000
 QUICK_ROWS = 10_000

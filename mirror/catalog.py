@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 from uuid import UUID
 
@@ -71,6 +71,9 @@ class State:
     databases: tuple[CatalogDatabase, ...]
     documents: tuple[CatalogDocument, ...]
     catalog_version: int
+    token: UUID | None = None  # of the last writing; None where an older program wrote it
+    refused: str | None = None  # the host that was last refused because it is not the holder
+    refused_at: float | None = None  # and when, in seconds since 1970
 
     def database(self, file: str) -> CatalogDatabase | None:
         return next((database for database in self.databases if database.file == file), None)
@@ -89,6 +92,28 @@ def read_state(connection: Connection, source: str, run: int | None = None) -> S
         [(version, state)] = cursor.fetchall()
     require_readable(version)
     return None if state is None else _state(state, version)
+
+
+def read_state_since(connection: Connection, source: str, known: State) -> State | None:
+    """The same at some hundred bytes while it is what is `known`; then the roles of the Data API were looked at as well.
+
+    Gives `known` with the target's size of now, or another state. Raises TargetRefused, and ends as require_private does.
+    """
+    if known.token is None:
+        return read_state(connection, source)
+    with connection.cursor() as cursor:
+        try:
+            cursor.execute(
+                "SELECT (SELECT version FROM sidemirror.version), sidemirror.state_since(%s, %s::uuid)",
+                (source, str(known.token)),
+            )
+        except (errors.UndefinedTable, errors.InvalidSchemaName, errors.UndefinedFunction):
+            return read_state(connection, source)
+        [(version, state)] = cursor.fetchall()
+    require_readable(version)
+    if state is None or "source_id" in state:
+        return None if state is None else _state(state, version)
+    return replace(known, catalog_version=version, **state)
 
 
 def require_private(connection: Connection) -> None:
@@ -114,6 +139,9 @@ def _state(state: dict[str, Any], version: int) -> State:
         databases=tuple(_database(database) for database in state["databases"]),
         documents=tuple(_document(document) for document in state["documents"]),
         catalog_version=version,
+        token=UUID(state["token"]) if state.get("token") else None,
+        refused=state.get("refused"),
+        refused_at=state.get("refused_at"),
     )
 
 

@@ -7,6 +7,7 @@ from datetime import datetime
 from pathlib import Path
 
 from psycopg2.extensions import connection as Connection
+from psycopg2.extensions import cursor as Cursor
 
 from mirror import catalog
 from mirror.errors import NoBackup
@@ -56,11 +57,15 @@ def stage(connection: Connection, found: Plan, staged: dict[str, Path], watch: W
                 f"the backup of {found.source} went away while it was being restored",
                 "somebody emptied the target; restore again when it is back",
             )
-        now = replace(found, state=state)
-        for step in found.databases:
-            stage_database(cursor, now, step, staged[str(step.destination)], watch or Watch())
-        for document in found.documents:
-            stage_document(cursor, now, document, staged[str(document.destination)])
+        stage_with(cursor, replace(found, state=state), staged, watch)
+
+
+def stage_with(cursor: Cursor, found: Plan, staged: dict[str, Path], watch: Watch | None = None) -> None:
+    """The same in a transaction that is open already, and in which the plan was made. Raises NotVerified."""
+    for step in found.databases:
+        stage_database(cursor, found, step, staged[str(step.destination)], watch or Watch())
+    for document in found.documents:
+        stage_document(cursor, found, document, staged[str(document.destination)])
 
 
 def _sources(connection: Connection) -> str:

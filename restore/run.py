@@ -11,9 +11,11 @@ from pathlib import Path
 from uuid import UUID
 
 from psycopg2.extensions import connection as Connection
+from psycopg2.extensions import cursor as Cursor
 
-from mirror import catalog, holder, restored
+from mirror import catalog, holder, restored, taken
 from mirror.errors import RestoreError, StateError
+from mirror.holder import Taking
 from mirror.part import part_of
 from mirror.settings import Settings
 from mirror.target import connected
@@ -26,7 +28,7 @@ from restore.place import finish_interrupted, journal_of, move, staging
 from restore.plan import DatabaseStep, Plan
 from restore.progress import Watch
 from restore.replaced import new_name, prune
-from restore.request import Request, plan_for, stage
+from restore.request import Request, plan_for, stage, stage_with
 from restore.tables import Part, all_put
 from restore.told import sentence, write_down
 
@@ -70,34 +72,66 @@ def _restore(
     watch: Watch,
 ) -> Result:
     with connected(settings) as connection:
-        found = plan_for(connection, settings, request, settings.sqlite_dir, settings.json_dir)
-        databases = found.database_files
-        refuse_if_live(settings, databases)
-        room.require(room.needed(connection, found, settings.sqlite_dir, settings.json_dir))
-        confirm(found)
+        shown = plan_for(connection, settings, request, settings.sqlite_dir, settings.json_dir)
+        _require(settings, connection, shown)
+        confirm(shown)
         began = time.monotonic()
-        name = new_name(settings, datetime.now(UTC))
-        moves = _moves(settings, found, name)
-        with staging(settings):
-            with watch.during(found):
-                stage(connection, found, {move.destination: Path(move.staged) for move in moves}, watch)
-                parts = _stage_tables(connection, settings, found, name, watch)
-            for step in moves:
-                owner.give(Path(step.staged), Path(step.destination))
-            refuse_if_live(settings, databases)
-            with all_put(parts, request.allow_violations) as commit:
-                # Before the files are there: from now on, no other installation can write a mirror that they differ from.
-                holder.take(connection, settings.source_name, installation)
-                _note(connection, settings, found)
-                commit()
-            for part in parts:
-                part.scratch.unlink()
-        in_the_way = bool(parts) or any(path.exists() for path in found.destinations)
-        swap.swap(moves, journal)
+        # Before anything is read: nothing is mirrored behind it that the restored files would not have.
+        with holder.taking(connection, settings.source_name, installation) as taking:
+            found = plan_for(connection, settings, request, settings.sqlite_dir, settings.json_dir)
+            if found.run != shown.run:
+                log.info("Run %d has come meanwhile, and is what is restored", found.run)
+            in_the_way, name = _put(settings, request, journal, connection, found, taking, watch)
         prune(settings, settings.keep_replaced, datetime.now(UTC))
     result = Result(found, time.monotonic() - began, f"{swap.REPLACED}/{name}" if in_the_way else None)
     write_down(settings, result.told, result.replaced)
     return result
+
+
+def _require(settings: RestoreSettings, connection: Connection, found: Plan) -> None:
+    """Raises SourceLive, and RestoreError where there is no room."""
+    refuse_if_live(settings, found.database_files)
+    room.require(room.needed(connection, found, settings.sqlite_dir, settings.json_dir))
+
+
+def _put(
+    settings: RestoreSettings,
+    request: Request,
+    journal: Path,
+    connection: Connection,
+    found: Plan,
+    taking: Taking,
+    watch: Watch,
+) -> tuple[bool, str]:
+    """Stages, verifies and swaps; gives whether something stood in the way, and the name of the set that keeps it.
+
+    The transaction of `taking` is open. A kill in the instant between its end and the swap's list on the disk
+    leaves the holder here: the other installation is refused, and says so.
+    """
+    _require(settings, connection, found)
+    name = new_name(settings, datetime.now(UTC))
+    moves = _moves(settings, found, name)
+    with staging(settings), connection.cursor() as cursor:
+        with watch.during(found):
+            stage_with(cursor, found, {move.destination: Path(move.staged) for move in moves}, watch)
+            parts = _stage_tables(cursor, settings, found, name, watch)
+        for step in moves:
+            owner.give(Path(step.staged), Path(step.destination))
+        refuse_if_live(settings, found.database_files)
+        with all_put(parts, request.allow_violations) as put:
+            _note(connection, settings, found)
+            taken.note(settings.sqlite_dir, taking.token)
+            taking.commit()
+            try:
+                put()
+            except BaseException:
+                taking.give_back()
+                raise
+        for part in parts:
+            part.scratch.unlink()
+    in_the_way = bool(parts) or any(path.exists() for path in found.destinations)
+    swap.swap(moves, journal)
+    return in_the_way, name
 
 
 def restore_into(
@@ -133,7 +167,7 @@ def restore_into(
     return Result(found, time.monotonic() - began, None)
 
 
-def _stage_tables(connection: Connection, settings: Settings, found: Plan, name: str, watch: Watch) -> list[Part]:
+def _stage_tables(cursor: Cursor, settings: Settings, found: Plan, name: str, watch: Watch) -> list[Part]:
     """The rows of single tables, made and verified in files of their own."""
     parts = [
         Part(
@@ -146,7 +180,7 @@ def _stage_tables(connection: Connection, settings: Settings, found: Plan, name:
     if parts:
         databases = tuple(DatabaseStep(part_of(part.step.database, part.step.names), part.scratch) for part in parts)
         rows = replace(found, databases=databases, documents=(), tables=())
-        stage(connection, rows, {str(part.scratch): part.scratch for part in parts}, watch)
+        stage_with(cursor, rows, {str(part.scratch): part.scratch for part in parts}, watch)
     return parts
 
 

@@ -18,7 +18,6 @@ from backup.shadows import Shadows
 from backup.view import store
 from backup.view.refresh import refresh
 from backup.view.remember import COUNT_AGAIN_SECONDS, target_name
-from mirror.catalog import read_state
 from mirror.errors import SidemirrorError
 
 # The connection of the last run is still open then, so that this costs no other.
@@ -92,7 +91,7 @@ def _measure(settings: BackupSettings, session: Session, known: Outcome) -> None
     if not due and not drilled:
         return
     with session.connection.connected(settings) as connection:
-        state = read_state(connection, settings.source_name)
+        state = session.read_state(connection, settings.source_name)
         if state is None:
             return
         with store.writing(settings.state_dir, target_name(settings)) as view:

@@ -17,7 +17,7 @@ from backup.view import store
 from backup.view.catch_up import add_version, catch_up, table_id
 from backup.view.refresh import refresh
 from backup.view.seen import Seen, seen, size
-from mirror.catalog import State, read_state
+from mirror.catalog import State
 
 # A database that is refused is counted anew this often.
 COUNT_AGAIN_SECONDS = 60
@@ -60,7 +60,7 @@ def _restore_points(view: sqlite3.Connection, work: Work, found: Seen, now: floa
         if known > before:
             for table in ("points", "point_tables", "tables", "documents", "versions", "databases", "drills", "sizes"):
                 view.execute(f"DELETE FROM {table}")
-        state = read_state(work.connection, work.identity.source)
+        state = work.session.read_state(work.connection, work.identity.source)
         if state is not None:
             catch_up(view, work.connection, state.source_id, known if known < before else 0)
             _tables_of(view, state)
@@ -172,6 +172,6 @@ def _slow_figures(view: sqlite3.Connection, work: Work, now: float) -> None:
     """At full runs, and where they were never read; in between see `figures`."""
     if not work.full and store.fact(view, "refreshed_at") is not None:
         return
-    state = read_state(work.connection, work.identity.source)
+    state = work.session.read_state(work.connection, work.identity.source)
     if state is not None:
         refresh(view, work.connection, state, work.shadows, now, everything=True)

@@ -3,7 +3,8 @@ CREATE OR REPLACE FUNCTION sidemirror.state(source_name text, at_run bigint DEFA
 LANGUAGE sql STABLE SET search_path = '' AS $$
 SELECT jsonb_build_object(
     'source_id', s.id, 'holder', s.holder, 'holder_host', s.holder_host, 'held_since', s.held_since,
-    'last_run', s.last_run, 'run', at.run,
+    'last_run', s.last_run, 'run', at.run, 'token', s.token,
+    'refused', s.refused, 'refused_at', extract(epoch FROM s.refused_at),
     'target_bytes', pg_catalog.pg_database_size(pg_catalog.current_database()),
     'databases', COALESCE((
         SELECT jsonb_agg(jsonb_build_object(
@@ -48,6 +49,24 @@ SELECT jsonb_build_object(
 FROM sidemirror.sources AS s
 CROSS JOIN LATERAL (SELECT COALESCE(at_run, s.last_run) AS run) AS at
 WHERE s.name = source_name
+$$;
+
+-- The same for one who knows the last one already, as long as nobody has written since then: only what has no part in it.
+-- It looks at who can reach the mirror as well, so that a run that has nothing to do asks once.
+CREATE OR REPLACE FUNCTION sidemirror.state_since(source_name text, known uuid) RETURNS jsonb
+LANGUAGE plpgsql SET search_path = '' AS $$
+DECLARE
+    s sidemirror.sources;
+BEGIN
+    SELECT * INTO s FROM sidemirror.sources WHERE name = source_name;
+    IF s.token = known THEN
+        PERFORM sidemirror.assert_private();
+        RETURN pg_catalog.jsonb_build_object(
+            'target_bytes', pg_catalog.pg_database_size(pg_catalog.current_database()),
+            'refused', s.refused, 'refused_at', extract(epoch FROM s.refused_at));
+    END IF;
+    RETURN sidemirror.state(source_name);
+END
 $$;
 
 -- The last restore point at or before a time; NULL when there is none.

@@ -1,5 +1,8 @@
 -- The first statement of every run's transaction: one writer at a time, the right one, from where it thinks it is.
-CREATE OR REPLACE FUNCTION sidemirror.begin_run(source_name text, installation uuid, host text, expected_run bigint) RETURNS void
+-- `token` tells the state that the transaction leaves from every other one.
+CREATE OR REPLACE FUNCTION sidemirror.begin_run(
+    source_name text, installation uuid, host text, expected_run bigint, token uuid
+) RETURNS void
 LANGUAGE plpgsql SET search_path = '' AS $$
 DECLARE
     s sidemirror.sources;
@@ -19,9 +22,18 @@ BEGIN
         RAISE EXCEPTION USING ERRCODE = 'SM002', MESSAGE = pg_catalog.format(
             'the target is at run %s of %s, and this run began from %s', s.last_run, source_name, expected_run);
     END IF;
+    UPDATE sidemirror.sources SET token = begin_run.token WHERE id = s.id;
     INSERT INTO sidemirror.writers (source_id, low, xid)
     VALUES (s.id, pg_catalog.pg_current_xact_id()::xid::text::bigint, pg_catalog.pg_current_xact_id());
 END
+$$;
+
+-- Somebody is not the holder, and was told so: the holder is to hear of it. Once an hour is enough.
+CREATE OR REPLACE FUNCTION sidemirror.note_refused(source_name text, host text) RETURNS void
+LANGUAGE sql SET search_path = '' AS $$
+UPDATE sidemirror.sources SET refused = host, refused_at = pg_catalog.clock_timestamp()
+WHERE name = source_name
+  AND (refused IS DISTINCT FROM host OR refused_at < pg_catalog.clock_timestamp() - interval '1 hour')
 $$;
 
 -- The way out of a run that meets a row which somebody else wrote: history must not take that for what was mirrored.

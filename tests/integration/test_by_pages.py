@@ -16,7 +16,9 @@ from fix_source import Source
 from backup import snapshot
 from backup.run import Report, run
 from backup.session import Session
-from mirror.errors import SidemirrorError
+from backup.take_over import take_over
+from mirror.errors import SidemirrorError, TargetTaken
+from mirror.target import connected
 
 ROWS = 60_000
 BOT = f"""
@@ -115,7 +117,7 @@ def test_a_shadow_that_was_made_again_is_not_taken_for_the_one_that_a_note_is_ab
     assert not source.run("full").committed
 
 
-def test_an_old_state_folder_that_is_put_back_misleads_nobody(
+def test_an_old_state_folder_that_is_put_back_is_refused_like_a_clone_and_misleads_nobody_after_a_take_over(
     source: Source, bot: sqlite3.Connection, session: Session, tmp_path: Path
 ) -> None:
     for number in range(3):
@@ -128,6 +130,10 @@ def test_an_old_state_folder_that_is_put_back_misleads_nobody(
     shutil.rmtree(source.state)
     shutil.copytree(tmp_path / "old", source.state)
     bot.execute("UPDATE t SET a = 'after' WHERE id = 9")
+    with pytest.raises(TargetTaken, match="put back to an earlier time"):
+        change(source, session)
+    with connected(source.settings) as connection:
+        take_over(connection, source.settings, source.read_state())
     change(source, session)
     assert not source.run("full").committed
 

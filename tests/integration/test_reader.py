@@ -91,7 +91,7 @@ def test_what_is_mirrored_later_is_open_to_the_role_as_well(mirrored: Source, an
         "DROP TABLE {schema}.t",
         "CREATE TABLE {schema}.mine (a integer)",
         "DELETE FROM sidemirror.runs",
-        "SELECT sidemirror.begin_run('x', gen_random_uuid(), 'x', 0)",
+        "SELECT sidemirror.begin_run('x', gen_random_uuid(), 'x', 0, gen_random_uuid())",
         "SELECT sidemirror.reader_off()",
     ],
 )
