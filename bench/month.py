@@ -83,11 +83,11 @@ class Costs:
 
 
 def figures(place: Place, rounds: int, rows: int) -> list[Figure]:
-    """A database of a tenth of the rows, and a document; a full run every six hours, a drill a day."""
+    """A database of a hundredth of the rows in each table, and a document; a full run every six hours, a drill a day."""
     database = place.folder / "sqlite" / "bench.db"
     data.make(database, max(rows // 100, 1000))
     (place.folder / "json" / "data.json").write_text("{}", encoding="utf-8")
-    costs = _measured(place, database, 20 if rounds > 1 else 4)
+    costs = _measured(place, database, 100 if rounds > 1 else 4)
     found = [
         Figure("a run that finds nothing new", *_told(costs.nothing)),
         Figure(f"a run of {ROWS_A_RUN} changed rows, the connection kept", *_told(costs.kept)),
