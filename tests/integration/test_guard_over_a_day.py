@@ -9,6 +9,7 @@ from commanding import backup
 from fix_source import Source
 from restoring import restored
 
+from backup import own_runs
 from backup import session as sessions
 from backup.run import run
 
@@ -27,11 +28,12 @@ def full(source: Source) -> Source:
 
 
 def lose_the_state(source: Source) -> None:
-    """All of it but the installation's id."""
-    installation = (source.state / "installation").read_bytes()
+    """All of it but the installation's id and its runs: without them it is another one, and refused."""
+    kept = {name: (source.state / name).read_bytes() for name in ("installation", own_runs.FILE)}
     shutil.rmtree(source.state)
     source.state.mkdir()
-    (source.state / "installation").write_bytes(installation)
+    for name, content in kept.items():
+        (source.state / name).write_bytes(content)
 
 
 def held(source: Source) -> list[str]:
