@@ -5,19 +5,20 @@ from __future__ import annotations
 import logging
 import sqlite3
 from collections.abc import Callable
-from contextlib import ExitStack, closing
+from contextlib import ExitStack
 from dataclasses import dataclass
-from pathlib import Path
 
 from backup import snapshot
-from backup.btree import Pages, Unclear
+from backup.btree import Ranges, Unclear
 from backup.changes import TableChange
 from backup.compare import compare
 from backup.full_check import check_carried_content
-from backup.pair import Pair, Ranges
+from backup.pair import Pair
 from backup.ranges import changed_ranges
 from backup.shadows import Shadows
 from backup.snapshot import Snapshot
+from backup.soundness import Soundness
+from backup.sums import Damaged
 from mirror.catalog import CatalogDatabase
 from mirror.content import TableContent
 from mirror.errors import ShadowDiffers
@@ -48,6 +49,10 @@ class Compared:
     changed: frozenset[int] | None
 
 
+class CopyDamaged(Exception):
+    """The snapshot is not to be believed either."""
+
+
 def compared(
     shadows: Shadows,
     stack: ExitStack,
@@ -57,7 +62,8 @@ def compared(
     rebuilt: Callable[[CatalogDatabase], CatalogDatabase],
     full: bool,
 ) -> Compared:
-    """A shadow that is lost or damaged is made again: the snapshot has been checked. Raises SourceCorrupt.
+    """A shadow that is lost or damaged is made again: the snapshot has been checked. Raises SourceCorrupt; and CopyDamaged
+    where the snapshot was made of what is damaged, and has to be taken again, whole.
 
     What passes by itself (no memory, no room) is no damage: it is tried once more, and then raised as sqlite3.Error.
     """
@@ -70,6 +76,14 @@ def compared(
                     raise
                 log.warning("%s could not be compared with its shadow (%s); it is tried again", known.file, error)
             return _with_shadow(shadows, stack, copy, schema, known, copy.changed, full)
+        except Damaged as error:
+            if shadows.is_sound(known):
+                log.warning("the last copy of %s is damaged (%s); it is copied whole", known.file, error)
+            else:
+                log.warning("the shadow of %s is damaged (%s); it is made again from the target", known.file, error)
+                shadows.forget(known)
+            if copy.changed is not None:
+                raise CopyDamaged from error
         except (sqlite3.Error, ShadowDiffers) as error:
             if isinstance(error, sqlite3.Error) and _passing(error):
                 raise
@@ -97,11 +111,14 @@ def _with_shadow(
 ) -> Compared:
     shadow = shadows.path(known.file, known.token) if known else None
     shadow_schema = schema_without_data(known.schema_rows, known.pragmas) if known else None
-    pair = Pair(copy.path, schema, shadow, shadow_schema)
+    soundness = _soundness(shadows, stack, copy, known, changed)
+    if full:
+        soundness.check_file("shadow")
+    pair = Pair(copy.path, schema, shadow, shadow_schema, soundness)
     stack.callback(pair.close)
     ranges: dict[str, Ranges] = {}
     if known is not None and shadow is not None and changed is not None:
-        ranges = _ranges(pair, shadow, copy.path, changed)
+        ranges = _ranges(pair, soundness, changed)
         _check_the_rest(copy, known.file, schema, ranges)
     tables, unchanged = compare(pair, known, ranges)
     if full:
@@ -109,15 +126,24 @@ def _with_shadow(
     return Compared(known, pair, tables, unchanged, changed)
 
 
-def _ranges(pair: Pair, shadow: Path, copy: Path, changed: frozenset[int]) -> dict[str, Ranges]:
+def _soundness(
+    shadows: Shadows, stack: ExitStack, copy: Snapshot, known: CatalogDatabase | None, changed: frozenset[int] | None
+) -> Soundness:
+    """A snapshot that was copied whole is believed: its sums are made of what was read back."""
+    files = {"main": (copy.path, copy.sums)} if changed is not None else {}
+    sums = shadows.sums(known) if known else None
+    if known is not None and sums is not None:
+        files["shadow"] = (shadows.path(known.file, known.token), sums)
+    return Soundness(stack, files)
+
+
+def _ranges(pair: Pair, soundness: Soundness, changed: frozenset[int]) -> dict[str, Ranges]:
     """Where each table can differ. What is looked at for that is checked on the way; what is not named here was not."""
-    if not pair.comparable:
+    was, now = soundness.pages.get("shadow"), soundness.pages.get("main")
+    if not pair.comparable or was is None or now is None or len(changed) > max(FEW_PAGES, now.count // 4):
         return {}
     try:
-        with closing(Pages(shadow)) as was, closing(Pages(copy)) as now:
-            if len(changed) > max(FEW_PAGES, now.count // 4):
-                return {}
-            return changed_ranges(pair, was, now, changed)
+        return changed_ranges(pair, was, now, changed)
     except Unclear as error:
         log.debug("whole tables are compared: %s", error)
         return {}

@@ -7,13 +7,31 @@ page says is `Unclear`, and then SQLite itself looks at everything: nothing is d
 from __future__ import annotations
 
 import mmap
+import struct
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+
+from backup.sums import Damaged, Sums
 
 INTERIOR, LEAF = 5, 13
 INDEX_INTERIOR, INDEX_LEAF = 2, 10
 LOWEST, HIGHEST = -(1 << 63), (1 << 63) - 1
 _DEEPEST = 40  # levels; SQLite itself stops at 20
+
+# Rowids from the first to the second, both included; apart from each other, in order.
+Ranges = tuple[tuple[int, int], ...]
+
+
+def merged(ranges: Iterable[tuple[int, int]]) -> Ranges:
+    """The same numbers in ranges that are apart, in order."""
+    found: list[tuple[int, int]] = []
+    for low, high in sorted(ranges):
+        if found and low <= found[-1][1] + 1:
+            found[-1] = (found[-1][0], max(found[-1][1], high))
+        else:
+            found.append((low, high))
+    return tuple(found)
 
 
 class Unclear(Exception):
@@ -30,9 +48,9 @@ class Place:
 
 
 class Pages:
-    """The pages of one file."""
+    """The pages of one file. With `sums`, each is checked when it is first read; then everything here raises Damaged."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, sums: Sums | None = None) -> None:
         with path.open("rb") as file:
             if path.stat().st_size < 512:
                 raise Unclear(f"{path.name} is too short")
@@ -44,6 +62,10 @@ class Pages:
         self.usable = self.size - self.data[20]
         self.count = len(self.data) // self.size
         self.auto_vacuum = any(self.data[52:56])
+        self.name, self.sums = path.name, sums
+        self.unread = bytearray(b"\1") * (self.count + 1) if sums else None
+        if sums and (sums.page_size, len(sums.values)) != (self.size, self.count):
+            raise Damaged(f"{path.name} has another size than when it was written: a bad disk?")
 
     def close(self) -> None:
         self.data.close()
@@ -54,10 +76,16 @@ class Pages:
     def page(self, number: int) -> bytes:
         if not self.has(number):
             raise Unclear(f"there is no page {number}")
-        return self.data[(number - 1) * self.size : number * self.size]
+        page = self.data[(number - 1) * self.size : number * self.size]
+        if self.sums and self.unread and self.unread[number]:
+            self.sums.check(number, page, self.name)
+            self.unread[number] = 0
+        return page
 
     def first_byte(self, number: int) -> int:
         """The kind of a b-tree page; anything for another one."""
+        if self.unread and self.unread[number]:
+            self.page(number)
         return self.data[(number - 1) * self.size + (100 if number == 1 else 0)]
 
     def is_special(self, number: int) -> bool:
@@ -126,7 +154,7 @@ class Pages:
         found, low = set(), place.low
         for i in range(int.from_bytes(page[offset + 3 : offset + 5], "big")):
             cell = _cell(page, i, offset + 12)
-            key = _varint(page, cell + 4)[0]
+            key = varint(page, cell + 4)[0]
             child = int.from_bytes(page[cell : cell + 4], "big")
             if not low <= key <= place.high or not self.has(child):
                 raise Unclear(f"inner page {number} is out of order")
@@ -144,38 +172,40 @@ class Pages:
         end_of_pointers = offset + 8 + 2 * int.from_bytes(page[offset + 3 : offset + 5], "big")
         for i in range((end_of_pointers - offset - 8) // 2):
             cell = _cell(page, i, offset + 8)
-            size, at = _varint(page, cell)
-            key, at = _varint(page, at)
-            local = self._local(size)
+            size, at = varint(page, cell)
+            key, at = varint(page, at)
+            local = self.local(size, self.usable - 35)
             if not (previous < key <= place.high and end_of_pointers <= cell and at + local <= self.usable):
                 raise Unclear(f"leaf page {number} is out of order")
             previous = key
             if local < size:
-                self._chain(int.from_bytes(page[at + local : at + local + 4], "big"), size - local, found)
+                self.chain(int.from_bytes(page[at + local : at + local + 4], "big"), size - local, found)
         return found
 
-    def _local(self, size: int) -> int:
-        """How many bytes of a row stand in its leaf."""
-        if size <= self.usable - 35:
+    def local(self, size: int, most: int) -> int:
+        """How many bytes of a row stand in its own page, of which `most` can be there."""
+        if size <= most:
             return size
         least = (self.usable - 12) * 32 // 255 - 23
         best = least + (size - least) % (self.usable - 4)
-        return best if best <= self.usable - 35 else least
+        return best if best <= most else least
 
-    def _chain(self, number: int, size: int, found: set[int]) -> None:
+    def chain(self, number: int, size: int, found: set[int]) -> None:
         while size > 0:
             if not self.has(number) or number in found:
                 raise Unclear("a chain of overflow pages is broken")
             found.add(number)
+            if self.unread and self.unread[number]:
+                self.page(number)
             at = (number - 1) * self.size
             number = int.from_bytes(self.data[at : at + 4], "big")
             size -= self.usable - 4
         if number != 0:
             raise Unclear("a chain of overflow pages goes on")
 
-    def free(self) -> set[int]:
+    def free(self) -> Iterator[int]:
         """Every page on the freelist."""
-        found: set[int] = set()
+        found: set[int] = set()  # of those that list others, hundreds each
         trunk = int.from_bytes(self.data[32:36], "big")
         while trunk:
             if trunk in found:
@@ -185,27 +215,44 @@ class Pages:
             if leaves > self.usable // 4 - 2:
                 raise Unclear("the freelist is broken")
             found.add(trunk)
-            found.update(int.from_bytes(page[8 + 4 * i : 12 + 4 * i], "big") for i in range(leaves))
+            yield trunk
+            yield from struct.unpack_from(f">{leaves}I", page, 8)
             trunk = int.from_bytes(page[:4], "big")
-        return found
 
-    def index_tree(self, root: int) -> set[int]:
+    def index_tree(self, root: int) -> Iterator[int]:
         """Every page of an index's tree but for overflow pages; that is how a WITHOUT ROWID table is kept."""
-        found: set[int] = set()
+        found = bytearray(self.count + 1)
         pending = [root]
         while pending:
             number = pending.pop()
-            if number in found or not self.has(number):
+            if not self.has(number) or found[number]:
                 raise Unclear(f"the tree at page {root} is broken")
-            found.add(number)
+            found[number] = 1
+            yield number
             if self.first_byte(number) == INDEX_INTERIOR:
-                page = self.page(number)
-                offset = 100 if number == 1 else 0
-                pending.append(int.from_bytes(page[offset + 8 : offset + 12], "big"))
-                for i in range(int.from_bytes(page[offset + 3 : offset + 5], "big")):
-                    cell = _cell(page, i, offset + 12)
-                    pending.append(int.from_bytes(page[cell : cell + 4], "big"))
-        return found
+                pending += index_children(self.page(number), number)
+
+
+def cells_of(page: bytes, number: int, kind: int) -> Iterator[int]:
+    """Where the content of each cell begins: behind the pointer to a child, if it has one."""
+    offset = 100 if number == 1 else 0
+    count = int.from_bytes(page[offset + 3 : offset + 5], "big")
+    inner = kind in (INTERIOR, INDEX_INTERIOR)
+    start = offset + (12 if inner else 8)
+    if start + 2 * count > len(page):
+        raise Unclear(f"page {number} has too many cells")
+    for cell in struct.unpack_from(f">{count}H", page, start):
+        at = cell + (4 if inner else 0)
+        if not 0 < at < len(page) - 1:
+            raise Unclear("a cell is outside of its page")
+        yield at
+
+
+def index_children(page: bytes, number: int) -> Iterator[int]:
+    offset = 100 if number == 1 else 0
+    yield int.from_bytes(page[offset + 8 : offset + 12], "big")
+    for cell in cells_of(page, number, INDEX_INTERIOR):
+        yield int.from_bytes(page[cell - 4 : cell], "big")
 
 
 def _cell(page: bytes, number: int, pointers: int) -> int:
@@ -219,12 +266,12 @@ def _cell(page: bytes, number: int, pointers: int) -> int:
 def _key(page: bytes, kind: int, number: int, offset: int) -> int:
     """The rowid of a cell."""
     if kind == INTERIOR:
-        return _varint(page, _cell(page, number, offset + 12) + 4)[0]
-    _, at = _varint(page, _cell(page, number, offset + 8))
-    return _varint(page, at)[0]
+        return varint(page, _cell(page, number, offset + 12) + 4)[0]
+    _, at = varint(page, _cell(page, number, offset + 8))
+    return varint(page, at)[0]
 
 
-def _varint(page: bytes, at: int) -> tuple[int, int]:
+def varint(page: bytes, at: int) -> tuple[int, int]:
     """A signed 64-bit number, and where it ends."""
     value = 0
     try:

@@ -5,8 +5,9 @@ Where it is known which rowids can have changed, only those are compared (level 
 
 from __future__ import annotations
 
+from backup.btree import Ranges
 from backup.changes import TableChange, TableChanged, TableCreated, TableDropped
-from backup.pair import Pair, Ranges
+from backup.pair import Pair
 from mirror.catalog import CatalogDatabase, CatalogTable
 from mirror.content import TableContent
 from mirror.fits import key_fits

@@ -9,6 +9,7 @@ from urllib.parse import quote
 
 from backup import aside, snapshot
 from backup.config import BackupSettings
+from backup.read_lock import BUSY_SECONDS, require_openable
 from mirror.errors import SidemirrorError
 from mirror.names import quote_sqlite
 
@@ -19,7 +20,7 @@ def rows_here(settings: BackupSettings, file: str) -> dict[str, int] | None:
     if file in aside.counted(settings.state_dir):
         return None  # a run was ended at it
     try:
-        snapshot.require_openable(path)
+        require_openable(path)
         return _count(f"file:{quote(str(path))}?mode=ro")
     except (SidemirrorError, sqlite3.Error, ValueError, MemoryError):
         pass
@@ -33,7 +34,7 @@ def rows_here(settings: BackupSettings, file: str) -> dict[str, int] | None:
 
 
 def _count(uri: str) -> dict[str, int]:
-    connection = sqlite3.connect(uri, uri=True, timeout=snapshot.BUSY_SECONDS, isolation_level=None)
+    connection = sqlite3.connect(uri, uri=True, timeout=BUSY_SECONDS, isolation_level=None)
     try:
         connection.execute("BEGIN")
         tables = connection.execute(

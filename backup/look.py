@@ -132,7 +132,7 @@ def _look_at_databases(work: Work, files: tuple[str, ...]) -> None:
             continue
         follows = known is not None and not work.full and len(note) == 3 and note[1] == str(known.token)
         base = work.shadows.base(known, note[2]) if known and follows else None
-        _turn(work, "database", file, seen, partial(_look_at_database, work, file, known, seen, base))
+        _turn(work, "database", file, seen, partial(_look_twice, work, file, known, seen, base))
 
 
 def _refuse_what_is_gone(work: Work, files: SourceFiles) -> None:
@@ -156,6 +156,14 @@ def _refuse_what_is_gone(work: Work, files: SourceFiles) -> None:
             work.documents.append(DocumentChange(document.file, document, None))
         elif document.file not in refused:
             work.refusals.append(Refusal(document.file, guard.missing(document.file, "the document")))
+
+
+def _look_twice(work: Work, file: str, known: CatalogDatabase | None, seen: str, base: Base | None) -> None:
+    """The second time only where what the snapshot was made of turned out to be damaged."""
+    try:
+        _look_at_database(work, file, known, seen, base)
+    except beside.CopyDamaged:
+        _look_at_database(work, file, known, seen, None)
 
 
 def _look_at_database(work: Work, file: str, known: CatalogDatabase | None, seen: str, base: Base | None) -> None:

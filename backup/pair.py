@@ -12,8 +12,10 @@ from operator import itemgetter
 from pathlib import Path
 from urllib.parse import quote
 
+from backup.btree import Ranges
 from backup.carried import before_and_after
 from backup.changes import TableChanged
+from backup.soundness import EVERYTHING, Soundness, ranges_around
 from mirror.content import TableContent
 from mirror.expressions import register
 from mirror.fits import row_differs, same_key
@@ -22,16 +24,25 @@ from mirror.mapping import KeyKind
 from mirror.names import quote_sqlite
 from mirror.part import SEQUENCE
 from mirror.schema import Schema, Table
+from mirror.temp_files import spill_beside
 from mirror.values import key_line
-
-# Rowids from the first to the second, both included; apart from each other, in order.
-Ranges = tuple[tuple[int, int], ...]
 
 
 class Pair:
-    """`main` is the snapshot, `shadow` (where there is one of the same encoding) the shadow; `temp` holds what differs."""
+    """`main` is the snapshot, `shadow` (where there is one of the same encoding) the shadow; `temp` holds what differs.
 
-    def __init__(self, snapshot: Path, schema: Schema, shadow: Path | None, shadow_schema: Schema | None) -> None:
+    With `soundness`, everything here raises Damaged before it reads what is not as it was written.
+    """
+
+    def __init__(
+        self,
+        snapshot: Path,
+        schema: Schema,
+        shadow: Path | None,
+        shadow_schema: Schema | None,
+        soundness: Soundness | None = None,
+    ) -> None:
+        self.soundness = soundness
         self.snapshot = snapshot
         self.schema = schema
         self.shadow_schema = shadow_schema
@@ -51,8 +62,18 @@ class Pair:
     def close(self) -> None:
         self.connection.close()
 
+    def require_sound(self, database: str, name: str, ranges: Ranges = EVERYTHING) -> None:
+        """Raises Damaged where the table (with its indexes; or only these ranges of it) is not what was written."""
+        if self.soundness is not None:
+            roots = self.connection.execute(
+                f"SELECT type, rootpage FROM {database}.sqlite_schema WHERE tbl_name = ? AND rootpage > 0", (name,)
+            ).fetchall()
+            whole = ranges is EVERYTHING
+            self.soundness.require(database, tuple(root for kind, root in roots if whole or kind == b"table"), ranges)
+
     def count(self, table: Table) -> int:
         """Rows in the snapshot."""
+        self.require_sound("main", table.name)
         return self._number(f"SELECT count(*) FROM main.{quote_sqlite(table.name)}")
 
     def all_keys_fit(self, table: Table, condition: str, number: int | None = None) -> bool:
@@ -90,6 +111,8 @@ class Pair:
         """As find_changes, where it is known that no rowid outside of these ranges has changed."""
         rowid, old_rowid = self._identity(table, "n")[0], self._identity(old, "o")[0]
         new_name, old_name = f"main.{quote_sqlite(table.name)}", f"shadow.{quote_sqlite(old.name)}"
+        for database, which in (("main", table), ("shadow", old)):
+            self.require_sound(database, which.name, ranges_around(ranges))
         execute = self.connection.execute
         execute(f"CREATE TEMP TABLE ranges_{number} (low INTEGER, high INTEGER)")
         self.connection.executemany(f"INSERT INTO temp.ranges_{number} VALUES (?, ?)", ranges)
@@ -114,6 +137,8 @@ class Pair:
         A row's identity is its rowid, or the PRIMARY KEY in a WITHOUT ROWID table.
         """
         new_name, old_name = f"main.{quote_sqlite(table.name)}", f"shadow.{quote_sqlite(old.name)}"
+        for database, which in (("main", table), ("shadow", old)):
+            self.require_sound(database, which.name)
         identity = self._identity(table, "n")
         match = self._match(table, old)
         missing = f"{self._identity(old, 'o')[0]} IS NULL"
@@ -145,6 +170,7 @@ class Pair:
 
     def content(self, table: Table) -> TableContent:
         """The content of the whole table in the snapshot."""
+        self.require_sound("main", table.name)
         return table_content(self.connection, "main", table, self.encoding)
 
     def content_after(self, table: Table, old: Table, before: TableContent, number: int) -> TableContent:
@@ -243,7 +269,7 @@ def opened(path: Path, encoding: str) -> sqlite3.Connection:
     connection = sqlite3.connect(_private(path), uri=True, isolation_level=None)
     connection.text_factory = bytes
     register(connection, encoding)
-    connection.execute("PRAGMA temp_store = FILE")
+    spill_beside(connection, path)
     return connection
 
 

@@ -11,8 +11,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from backup.btree import INDEX_INTERIOR, INDEX_LEAF, INTERIOR, LEAF, Pages, Place, Unclear
-from backup.pair import Pair, Ranges
+from backup.btree import INDEX_INTERIOR, INDEX_LEAF, INTERIOR, LEAF, Pages, Place, Ranges, Unclear, merged
+from backup.pair import Pair
 from mirror.schema import Table
 
 # From this page on, the first byte of an overflow page's pointer could be taken for the kind of a b-tree page.
@@ -45,17 +45,6 @@ def changed_ranges(pair: Pair, was: Pages, now: Pages, changed: frozenset[int]) 
         if table.without_rowid and table.name not in whole and _index_unchanged(was, now, root, changed):
             marks[table.name] = []
     return {name: merged(ranges) for name, ranges in marks.items() if name not in whole}
-
-
-def merged(ranges: Iterable[tuple[int, int]]) -> Ranges:
-    """The same numbers in ranges that are apart, in order."""
-    found: list[tuple[int, int]] = []
-    for low, high in sorted(ranges):
-        if found and low <= found[-1][1] + 1:
-            found[-1] = (found[-1][0], max(found[-1][1], high))
-        else:
-            found.append((low, high))
-    return tuple(found)
 
 
 def _followed(pair: Pair) -> Iterable[tuple[Table, int]]:
@@ -101,7 +90,7 @@ def _trace(
     Such a page was an overflow page of that row before, and still is: it is on no freelist, then or now.
     """
     if pages:
-        pages = pages - was.free() - now.free()
+        pages = pages.difference(was.free(), now.free())
     whole: set[str] = set()
     for name, leaf in pair.rows_with_overflow(pages):
         if name not in roots:
@@ -118,4 +107,4 @@ def _index_unchanged(was: Pages, now: Pages, root: int, changed: frozenset[int])
     kinds = {pages.first_byte(number) for pages in (was, now) for number in changed if pages.has(number)}
     if not kinds & {INDEX_INTERIOR, INDEX_LEAF}:
         return True
-    return not now.index_tree(root) & changed
+    return changed.isdisjoint(now.index_tree(root))

@@ -19,6 +19,7 @@ import psycopg2
 from psycopg2.extensions import connection as Connection
 from psycopg2.extensions import cursor as Cursor
 
+from backup import sums
 from backup.changes import Pending
 from backup.refresh import Base
 from backup.wal import Position
@@ -27,8 +28,6 @@ from mirror.errors import EDITED_HINT, NotVerified, TargetEdited, TargetMoved
 from mirror.inspection import inspect
 from mirror.rebuild import rebuild
 from mirror.target import reading
-
-_MOST_PAGES_NOTED = 20_000
 
 
 class Shadows:
@@ -51,14 +50,23 @@ class Shadows:
         if found.content_hash != known.content_hash:
             self._unfinished(known).unlink()
             raise edited(known.file, "what came back is not what was mirrored")
-        self._unfinished(known).rename(self.path(known.file, known.token))
+        self._put(known)
         return known
 
     def rebuild_as_found(self, connection: Connection, known: CatalogDatabase, last_run: int) -> CatalogDatabase:
         """The same from a mirror that cannot be proved any more; gives the database as it is there."""
         found = self._rebuild(connection, known, last_run)
-        self._unfinished(known).rename(self.path(known.file, known.token))
+        self._put(known)
         return found
+
+    def _put(self, known: CatalogDatabase) -> None:
+        path = self.path(known.file, known.token)
+        sums.write(sums.of_file(self._unfinished(known)), path)
+        self._unfinished(known).rename(path)
+
+    def sums(self, known: CatalogDatabase) -> sums.Sums | None:
+        """What each page of the shadow has to be; None of one that an older version made."""
+        return sums.read(self.path(known.file, known.token))
 
     def _unfinished(self, known: CatalogDatabase) -> Path:
         return self.path(known.file, known.token).with_suffix(".unfinished")
@@ -78,8 +86,20 @@ class Shadows:
             why = error.what if isinstance(error, NotVerified) else str(error.diag.message_primary)
             raise edited(known.file, why) from error
 
+    def is_sound(self, known: CatalogDatabase) -> bool:
+        """Whether the shadow is what was written there, as far as that is known."""
+        path, its_sums = self.path(known.file, known.token), self.sums(known)
+        try:
+            if its_sums is not None:
+                its_sums.check_file(path)
+        except (sums.Damaged, OSError):
+            return False
+        return True
+
     def forget(self, known: CatalogDatabase) -> None:
-        self.path(known.file, known.token).unlink()
+        path = self.path(known.file, known.token)
+        path.unlink(missing_ok=True)
+        sums.place(path).unlink(missing_ok=True)
 
     def drop(self, token: UUID) -> None:
         """Removes what a run would have brought to the target that was not committed."""
@@ -92,12 +112,12 @@ class Shadows:
         The spare copy has a name that no other ever has, so an old note cannot be taken for one about it.
         """
         spare, pages = None, sorted(pending.changed or ())
-        if pending.other is not None and pending.changed is not None and len(pages) <= _MOST_PAGES_NOTED:
+        if pending.other is not None and pending.changed is not None:
             spare = pending.other.with_name(f"{uuid4()}.spare")
             pending.other.rename(spare)
         for other in pending.path.parent.iterdir():
-            if other not in (pending.path, spare):
-                other.unlink()
+            if other not in (pending.path, sums.place(pending.path), spare):
+                other.unlink(missing_ok=True)
         position = asdict(pending.position) if pending.position else None
         return {
             "boot": _boot(),
@@ -112,13 +132,14 @@ class Shadows:
 
         What is not synced to disk counts until the machine is started again, and no longer.
         """
-        shadow = self.path(known.file, known.token)
-        if not shadow.exists():
+        shadow, its_sums = self.path(known.file, known.token), self.sums(known)
+        if its_sums is None or not shadow.exists():
             return None
+        plain = Base(shadow, None, frozenset(), None, its_sums)
         try:
-            return _noted(shadow, note)
+            return _noted(plain, note)
         except (KeyError, TypeError, ValueError, IndexError, AttributeError):
-            return Base(shadow, None, frozenset(), None)  # not a note of ours, or of another version
+            return plain  # not a note of ours, or of another version
 
     def sweep(self, known: Iterable[CatalogDatabase], noted: Iterable[str]) -> None:
         """Removes what no run will use again: the shadows of databases that are gone, and copies that a run left which was
@@ -154,14 +175,15 @@ def _as_found(path: Path, known: CatalogDatabase) -> CatalogDatabase:
     return replace(known, tables=tables, content_hash=found.content_hash)
 
 
-def _noted(shadow: Path, note: dict[str, Any]) -> Base:
+def _noted(plain: Base, note: dict[str, Any]) -> Base:
+    shadow = plain.shadow
     if note["boot"] != _boot() or note["shadow"] != _identity(shadow):
-        return Base(shadow, None, frozenset(), None)
+        return plain
     spare = shadow.with_name(note["spare"][0]) if note["spare"] else None
     if spare is not None and _identity(spare) != note["spare"][1]:
         spare = None
     position = Position(**note["position"]) if note["position"] else None
-    return Base(shadow, spare, frozenset(note["pages"]) if spare else frozenset(), position)
+    return replace(plain, spare=spare, differs=frozenset(note["pages"]) if spare else frozenset(), position=position)
 
 
 def _identity(path: Path) -> list[int] | None:

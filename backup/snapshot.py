@@ -7,20 +7,24 @@ quiet files that SQLite then recovers in private. Nothing here can write to the 
 
 from __future__ import annotations
 
+import logging
 import os
 import sqlite3
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote
 
 from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_random_exponential
 
-from backup.refresh import Base, CannotRefresh, Fresh, prepare, refresh
+from backup import sums
+from backup.hot_copy import copy_changed, copy_hot
+from backup.read_lock import require_openable
+from backup.refresh import Base, CannotRefresh, Fresh
+from backup.soundness import require_sound_copy
 from backup.source import MAGIC
-from backup.wal import Position, Wal
+from backup.wal import Position
 from mirror import safe_files
 from mirror.errors import (
     SidemirrorError,
@@ -34,12 +38,13 @@ from mirror.errors import (
 from mirror.inspection import header_journal_mode
 from mirror.names import quote_sqlite
 
-BUSY_SECONDS = 5.0
 DEADLINE_SECONDS = 30.0
 QUIET_SECONDS = 1.0
 
 # A database of this size is checked whole at each run: 4 MB take SQLite about 10 ms.
 SMALL_BYTES = 4_000_000
+
+log = logging.getLogger(__name__)
 
 _COLD = (sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY)
 _BUSY = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
@@ -51,12 +56,13 @@ class Snapshot:
     """A checked copy. `journal_mode` and `mode` (permission bits) are the source's.
 
     `changed`: the pages in which it differs from the shadow; None where that is not known. If it is, and the file is large,
-    nothing but what was copied has been checked.
+    nothing but what was copied has been checked. Beside the copy stand the `sums` of its pages.
     """
 
     path: Path
     journal_mode: str
     mode: int
+    sums: sums.Sums
     changed: frozenset[int] | None = None
     position: Position | None = None
 
@@ -89,21 +95,17 @@ def take(
             f"{source.name} could not be copied: it changed all the time, and SQLite cannot open it here",
             "does the bot write it in an unusual mode? See docs/reading.md",
         ) from None
-    journal_mode = header_journal_mode(into)
-    if fresh.changed is None or into.stat().st_size <= SMALL_BYTES:
+    small = into.stat().st_size <= SMALL_BYTES
+    if fresh.changed is not None:
+        try:
+            require_sound_copy(into, fresh.sums, whole=small)
+        except sums.Damaged as error:
+            log.warning("the last copy of %s is damaged (%s); it is copied whole", source.name, error)
+            return take(source, into, full_check, None, deadline)
+    sums.write(fresh.sums, into)
+    if fresh.changed is None or small:
         check(into, source.name, full_check)
-    return Snapshot(into, journal_mode, mode, fresh.changed, fresh.position)
-
-
-def require_openable(source: Path) -> None:
-    """Raises SourceUnsupported where SQLite, which opens by name, would follow a link or wait at a FIFO."""
-    try:
-        safe_files.require_files(safe_files.with_side_files(source))
-    except safe_files.Refused as error:
-        raise SourceUnsupported(
-            f"{source.name} is not mirrored: {error.strerror}",
-            "SQLite has not put that there: find out who did, and remove it; all others go on",
-        ) from error
+    return Snapshot(into, header_journal_mode(into), mode, fresh.sums, fresh.changed, fresh.position)
 
 
 def check(copy: Path, name: str, full: bool, table: str | None = None) -> None:
@@ -155,55 +157,20 @@ def _copy(source: Path, into: Path, base: Base | None) -> Fresh:
     try:
         if base is not None:
             with suppress(CannotRefresh):
-                return _copy_changed(source, into, base)
+                return copy_changed(source, into, base)
         remove(into)
-        return _copy_hot(source, into)
+        return copy_hot(source, into)
     except sqlite3.Error as error:
         if getattr(error, "sqlite_errorcode", 0) & 0xFF not in _COLD:
             raise explain(error, source.name) from error
         remove(into)
         _copy_cold(source, into)
-        return Fresh(None, None)
+        return Fresh(None, None, sums.of_file(into))
     except OSError as error:  # SQLite reads the source; all that is done without it is done in the state folder
         raise StateError(
             f"the copy of {source.name} in the state folder cannot be written: {error.strerror}",
             "make room on that disk, or give the folder to the sidecar's user",
         ) from error
-
-
-def _copy_changed(source: Path, into: Path, base: Base) -> Fresh:
-    stale = prepare(base, into)
-    with Wal(source) as wal:
-        position = wal.position()
-        with _reading(source) as reader:
-            changed = refresh(reader, wal, base, into, stale)
-    return Fresh(changed, position)
-
-
-def _copy_hot(source: Path, into: Path) -> Fresh:
-    with Wal(source) as wal:
-        position = wal.position()
-        with _reading(source) as reader:
-            writer = sqlite3.connect(into, isolation_level=None)
-            try:
-                writer.execute("PRAGMA synchronous = OFF")
-                reader.backup(writer, pages=-1)
-            finally:
-                writer.close()
-    return Fresh(None, position)
-
-
-@contextmanager
-def _reading(source: Path) -> Iterator[sqlite3.Connection]:
-    """A connection in a read transaction."""
-    require_openable(source)  # again: this one is waited for, and tried again
-    reader = sqlite3.connect(f"file:{quote(str(source))}?mode=ro", uri=True, timeout=BUSY_SECONDS, isolation_level=None)
-    try:
-        reader.execute("BEGIN")
-        reader.execute("SELECT count(*) FROM sqlite_schema").fetchone()  # takes the read lock; tells precisely why not
-        yield reader
-    finally:
-        reader.close()
 
 
 def _copy_cold(source: Path, into: Path) -> None:
@@ -287,11 +254,13 @@ def remove(into: Path) -> None:
     """Removes a copy with its side files, whatever of them is there."""
     for suffix in ("", "-wal", "-shm", "-journal"):
         Path(f"{into}{suffix}").unlink(missing_ok=True)
+    sums.place(into).unlink(missing_ok=True)
 
 
 def synced(path: Path) -> None:
-    """Makes a finished file durable, with its name."""
-    for target in (path, path.parent):
+    """Makes a finished copy durable, with its sums and their names."""
+    beside = sums.place(path)
+    for target in (path, *([beside] if beside.exists() else []), path.parent):
         descriptor = os.open(target, os.O_RDONLY)
         try:
             os.fsync(descriptor)

@@ -1,14 +1,16 @@
-"""Ten times the rows, and a database of a gigabyte: memory at its first load, and what a small change costs then."""
+"""Ten times the rows, and a database of a gigabyte: what a small change costs then, and the memory of everything that
+touches all of it: first load, all rows updated, VACUUM, the largest table dropped, restore, drill."""
 
 from __future__ import annotations
 
+import shutil
 import sqlite3
 from contextlib import closing
 from pathlib import Path
 
 from bench import data
 from bench.live import live
-from bench.measure import Figure, median, spread
+from bench.measure import Figure, Ran, median, run, spread
 from bench.place import Place
 from bench.service import sidecar
 from bench.small_change import Change, changed
@@ -18,6 +20,11 @@ TIMES = 10
 NOTES = 300  # megabytes of text beside 12.5 million rows make a gigabyte
 MOST_RATIO = 3.0
 MOST_BYTES = 200_000_000
+CHANGES = {
+    "all rows updated": "UPDATE payments SET rate = rate + 1; UPDATE message_owners SET note = note || '!'",
+    "VACUUM": "VACUUM",
+    "the largest table dropped": "DROP TABLE message_owners",
+}
 
 
 def figures(place: Place, rounds: int, rows: int) -> list[Figure]:
@@ -48,7 +55,32 @@ def figures(place: Place, rounds: int, rows: int) -> list[Figure]:
             f"{MOST_RATIO:.0f} x",
             ratio <= MOST_RATIO,
         ),
+        *_of_everything(place, database),
     ]
+
+
+def _of_everything(place: Place, database: Path) -> list[Figure]:
+    """Each in a process of its own; a process that runs on has its memory already."""
+    environ = {**place.environ, "GUARD_SHRINK": "off"}
+    found = []
+    for what, statements in CHANGES.items():
+        with closing(sqlite3.connect(database, isolation_level=None)) as connection:
+            connection.executescript(statements)
+        found.append(_memory(what, run(environ, "backup", "once")))
+    into = place.folder / "restored"
+    found.append(_memory("a restore", run(environ, "restore", "--yes", "--into", str(into))))
+    shutil.rmtree(into)
+    return [*found, _memory("a drill", run(environ, "backup", "drill"))]
+
+
+def _memory(what: str, ran: Ran) -> Figure:
+    return Figure(
+        f"memory: {what}",
+        f"{ran.peak_bytes / 1e6:.0f} MB",
+        f"{ran.seconds:.0f} s",
+        f"{MOST_BYTES / 1e6:.0f} MB",
+        ran.peak_bytes <= MOST_BYTES,
+    )
 
 
 def _measured(place: Place, database: Path, rounds: int) -> tuple[list[Change], int]:

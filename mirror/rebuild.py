@@ -20,6 +20,7 @@ from mirror.names import quote_sqlite
 from mirror.only_create import confine
 from mirror.relation import rows_at
 from mirror.schema import Schema, SchemaRow, schema_without_data, write_schema_rows
+from mirror.temp_files import spill_beside
 
 
 def rebuild(
@@ -40,6 +41,7 @@ def rebuild(
     connection = sqlite3.connect(f"file:{quote(str(path))}?mode=rwc", uri=True, isolation_level=None)
     confine(connection)
     try:
+        spill_beside(connection, path)
         _prepare(connection, schema)
         prepare(connection)
         connection.execute("BEGIN")
@@ -81,7 +83,6 @@ def _prepare(connection: sqlite3.Connection, schema: Schema) -> None:
         "PRAGMA foreign_keys = OFF",
         "PRAGMA ignore_check_constraints = ON",
         "PRAGMA cache_size = -32000",
-        "PRAGMA temp_store = MEMORY",
         f"PRAGMA user_version = {pragmas.user_version}",
         f"PRAGMA application_id = {pragmas.application_id}",
     ):

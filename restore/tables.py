@@ -20,6 +20,7 @@ from mirror.lines import table_content
 from mirror.names import quote_sqlite
 from mirror.part import SEQUENCE
 from mirror.schema import Schema, SchemaRow, Table, read_schema, write_schema_rows
+from mirror.temp_files import spill_beside
 from restore import foreign_keys, swap
 from restore.plan import TablesStep
 from restore.same_shape import require_same_shape
@@ -48,9 +49,9 @@ def opened(step: TablesStep, scratch: Path) -> Iterator[sqlite3.Connection]:
                 "PRAGMA foreign_keys = OFF",
                 "PRAGMA ignore_check_constraints = ON",
                 "PRAGMA synchronous = FULL",
-                "PRAGMA temp_store = MEMORY",
             ):
                 file.execute(statement)
+            spill_beside(file, scratch)
             file.execute(f'ATTACH {_text(_uri(scratch, "mode=ro&immutable=1"))} AS "then"')
             # Not yet a writing one, beside which SQLite makes no copy. It becomes one only if nobody else has written since.
             file.execute("BEGIN")

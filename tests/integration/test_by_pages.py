@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import sqlite3
 from collections.abc import Iterator
@@ -10,6 +11,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+import oracle
 import pytest
 from fix_source import Source
 
@@ -79,7 +81,7 @@ def test_many_small_runs_end_where_one_full_run_does(source: Source, bot: sqlite
         counts = change(source, session).counts
         expected = len(range(number or 9973, ROWS + 1, 9973)) + 1 + (number % 4 == 3)
         assert (counts.upserted, counts.deleted) == (expected, 1)
-        assert copies(source) == [".spare", ".sqlite"]
+        assert copies(source) == [".spare", ".sqlite", ".sums"]
         assert 0 < len(note(source)["pages"]) < 200
     assert not source.run("full").committed
     bot.close()
@@ -136,6 +138,54 @@ def test_an_old_state_folder_that_is_put_back_is_refused_like_a_clone_and_mislea
         take_over(connection, source.settings, source.read_state())
     change(source, session)
     assert not source.run("full").committed
+
+
+def flip(path: Path, query: str, *, at: int) -> None:
+    """Turns one bit in the page that the query names, as a bad disk does: nothing else shows it."""
+    with closing(sqlite3.connect(f"{path.as_uri()}?mode=ro&immutable=1", uri=True)) as connection:
+        [(page, size)] = connection.execute(f"SELECT pageno, pgsize FROM dbstat WHERE {query}").fetchall()
+    before = path.stat()
+    with path.open("r+b") as file:
+        file.seek((page - 1) * size + at)
+        byte = file.read(1)[0]
+        file.seek(-1, os.SEEK_CUR)
+        file.write(bytes([byte ^ 1]))
+    os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+
+
+# The fourth leaf of t has rows of the same range of rowids as the row that is changed.
+DAMAGES = {
+    "a row beside the changed one": ("name = 't' AND pagetype = 'leaf' ORDER BY path LIMIT 1 OFFSET 3", 4000),
+    "an inner page": ("name = 't' AND path = '/'", 4092),
+    "an overflow page": ("name = 'k' AND pagetype = 'overflow' ORDER BY path LIMIT 1", 2000),
+    "a page that nobody reads yet": ("name = 't' AND pagetype = 'leaf' ORDER BY path LIMIT 1 OFFSET 300", 4000),
+    "an index": ("name = 'sqlite_autoindex_k_1' AND pagetype = 'leaf' ORDER BY path LIMIT 1", 4000),
+}
+
+
+@pytest.mark.parametrize("which", ["sqlite", "spare"])
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_one_wrong_bit_in_a_copy_is_mended_and_nobody_is_blamed(
+    which: str, damage: str, source: Source, bot: sqlite3.Connection, session: Session, caplog: pytest.LogCaptureFixture
+) -> None:
+    bot.execute("UPDATE k SET v = CAST(zeroblob(99999) || x'02' AS BLOB) WHERE x = 'large'")
+    for number in range(3):
+        bot.execute(f"UPDATE t SET a = 'before {number}' WHERE id = 7")
+        change(source, session)
+    [copy] = (source.state / "shadow").glob(f"*/*.{which}")
+    query, at = DAMAGES[damage]
+    flip(copy, query, at=at)
+    [rowid] = bot.execute("SELECT rowid FROM k WHERE x = 'large'").fetchone()
+    for number in range(3):
+        bot.execute(f"UPDATE t SET a = 'after {number}' WHERE id IN (7, 50000)")
+        bot.execute("UPDATE k SET v = ? WHERE rowid IN (?, 5)", (f"after {number}", rowid - 1))
+        counts = change(source, session).counts
+        assert (counts.upserted, counts.deleted) == (4, 0)
+    assert not source.run("full").committed
+    bot.close()
+    for file in source.rebuild(source.read_state().last_run).values():
+        assert oracle.differences(source.sqlite / "bot.db", file) == []
+    assert "bad disk" in caplog.text or damage in ("a page that nobody reads yet", "an index")
 
 
 def test_a_run_that_the_target_refuses_leaves_the_next_one_everything(

@@ -13,7 +13,7 @@ import pytest
 from fix_source import Source
 from fix_writer import process, writing
 
-from backup import documents, snapshot
+from backup import documents, read_lock, snapshot
 from mirror.errors import (
     SidemirrorError,
     SourceBusy,
@@ -139,7 +139,7 @@ def test_a_corrupt_page_is_refused_and_its_mirror_stays(source: Source) -> None:
 def test_a_writer_that_holds_the_file_exclusively_is_waited_for_and_then_told(
     source: Source, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(snapshot, "BUSY_SECONDS", 0.2)
+    monkeypatch.setattr(read_lock, "BUSY_SECONDS", 0.2)
     monkeypatch.setattr(snapshot.take, "__defaults__", (1.0,))
     source.write(GOOD, "held.db")
     with process(HOLDER, str(source.sqlite / "held.db"), "BEGIN EXCLUSIVE; INSERT INTO t (b) VALUES ('open');"):

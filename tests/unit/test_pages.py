@@ -14,11 +14,12 @@ from pathlib import Path
 import oracle
 import pytest
 
-from backup import snapshot
+from backup import snapshot, sums
 from backup.btree import Pages, Unclear
 from backup.pair import Pair
 from backup.ranges import changed_ranges
 from backup.refresh import Base
+from backup.soundness import Soundness
 from mirror.lines import table_content
 from mirror.schema import Schema, read_schema
 
@@ -47,7 +48,7 @@ class Life:
         self.shadow = folder / "shadow.sqlite"
         self.found: Counter[str] = Counter()
         taken = snapshot.take(self.source, self.shadow, False, None)
-        self.base = Base(self.shadow, None, frozenset(), taken.position)
+        self.base = Base(self.shadow, None, frozenset(), taken.position, taken.sums)
 
     def open(self) -> sqlite3.Connection:
         connection = sqlite3.connect(self.source, isolation_level=None)
@@ -179,6 +180,7 @@ class Life:
         if self.chance.random() < 0.05:
             assert oracle.differences(truth, into) == []
             assert oracle.integrity(into) == []
+        assert taken.sums.values == sums.of_file(into).values
         changed = taken.changed or frozenset()
         if taken.changed is None:
             self.found["copied whole"] += 1
@@ -192,20 +194,21 @@ class Life:
         ):  # the run came through: the snapshot is the shadow now, the shadow the spare copy
             self.shadow.rename(spare)
             self.shadow = into
-            self.base = Base(into, spare if taken.changed is not None else None, changed, taken.position)
+            self.base = Base(into, spare if taken.changed is not None else None, changed, taken.position, taken.sums)
         elif taken.changed is not None:  # no row had changed: the snapshot is the spare copy
             into.rename(spare)
-            self.base = Base(self.shadow, spare, changed, self.base.position)
+            self.base = Base(self.shadow, spare, changed, self.base.position, self.base.sums)
         else:  # the run failed
             into.unlink()
-            self.base = Base(self.shadow, None, frozenset(), self.base.position)
+            self.base = Base(self.shadow, None, frozenset(), self.base.position, self.base.sums)
         for other in [*self.folder.glob("*.sqlite"), *self.folder.glob("*.spare")]:
             if other not in (self.shadow, self.base.spare):
                 other.unlink()
 
     def compare(self, into: Path, old_schema: Schema, schema: Schema, changed: frozenset[int]) -> None:
         with ExitStack() as stack:
-            pair = stack.enter_context(closing(Pair(into, schema, self.shadow, old_schema)))
+            files = {"main": (into, sums.of_file(into)), "shadow": (self.shadow, self.base.sums)}
+            pair = stack.enter_context(closing(Pair(into, schema, self.shadow, old_schema, Soundness(stack, files))))
             was, now = (stack.enter_context(closing(Pages(path))) for path in (self.shadow, into))
             try:
                 ranges = changed_ranges(pair, was, now, changed)

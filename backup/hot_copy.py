@@ -1,0 +1,42 @@
+"""A copy of a database that others write to, made where SQLite can open it: whole, or only what has changed."""
+
+from __future__ import annotations
+
+import sqlite3
+from contextlib import suppress
+from pathlib import Path
+
+from backup.read_lock import reading
+from backup.refresh import Base, CannotRefresh, Fresh, prepare, refresh
+from backup.sums import of_file
+from backup.unlocked_copy import copy_unlocked, in_rollback_mode
+from backup.wal import Wal
+
+
+def copy_changed(source: Path, into: Path, base: Base) -> Fresh:
+    """Raises CannotRefresh where it has to be copied whole."""
+    stale = prepare(base, into)
+    if in_rollback_mode(source):
+        return copy_unlocked(source, into, base, stale)
+    with Wal(source) as wal:
+        position = wal.position()
+        with reading(source) as reader:
+            changed, sums = refresh(reader, wal, base, into, stale)
+    return Fresh(changed, position, sums)
+
+
+def copy_hot(source: Path, into: Path) -> Fresh:
+    if in_rollback_mode(source):
+        with suppress(CannotRefresh):
+            return copy_unlocked(source, into, None)
+        into.unlink(missing_ok=True)
+    with Wal(source) as wal:
+        position = wal.position()
+        with reading(source) as reader:
+            writer = sqlite3.connect(into, isolation_level=None)
+            try:
+                writer.execute("PRAGMA synchronous = OFF")
+                reader.backup(writer, pages=-1)
+            finally:
+                writer.close()
+    return Fresh(None, position, of_file(into))
