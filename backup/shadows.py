@@ -103,7 +103,7 @@ class Shadows:
 
     def drop(self, token: UUID) -> None:
         """Removes what a run would have brought to the target that was not committed."""
-        for path in self.folder.glob(f"*/{token}.sqlite*"):
+        for path in self.folder.glob(f"*/{token}.*"):
             path.unlink(missing_ok=True)
 
     def keep(self, pending: Pending) -> dict[str, Any]:
