@@ -54,7 +54,7 @@ def _compare_table(
     old = pair.shadow_schema.table(table.name) if pair.comparable and pair.shadow_schema else None
     if mirror is None or old is None or not _same_shape(pair, table, old):
         return None
-    if ranges is None or (ranges and table.without_rowid) or table != old:
+    if ranges is None or table != old:
         upserts, gone = pair.find_changes(table, old, before.content.rows, number)
     else:
         upserts, gone = pair.find_changes_in(table, old, ranges, number) if ranges else (0, 0)

@@ -30,6 +30,7 @@ _PENDING_BYTE = 0x40000000
 _LOCK_BYTES = 512  # pending, reserved, and 510 shared bytes
 _DEAD_MAN_SWITCH = 128
 _FLOCK = "hhqqi4x"  # struct flock on 64-bit Linux
+_AT_ONCE = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK  # a FIFO in a file's place would wait for its writer
 _ROUTES = Path("/proc/net/route")
 
 _STOP = "stop it, and then restore again: docker compose stop bot"
@@ -102,7 +103,7 @@ def _program(pid: int) -> str:
 
 def _locked(path: Path, start: int, length: int) -> int | None:
     try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        descriptor = os.open(path, _AT_ONCE)
     except FileNotFoundError:
         return None
     try:
@@ -116,7 +117,7 @@ def _locked(path: Path, start: int, length: int) -> int | None:
 def _held(path: Path) -> bool:
     """Whether somebody holds a lock on the whole file, of flock(2) or of fcntl(2)."""
     try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        descriptor = os.open(path, _AT_ONCE)
     except FileNotFoundError:
         return False
     try:

@@ -252,8 +252,8 @@ stack_images() {
     run_step "build the images" docker compose --profile '*' build --quiet || finish
 }
 
-# Three at a time on two cores, because most of their time is waiting for containers and disks.
-stack() { run_step "stack tests" on_containers tests/stack --numprocesses 3 --dist loadfile; }
+# Four at a time on two cores, because most of their time is waiting for containers and disks.
+stack() { run_step "stack tests" on_containers tests/stack --numprocesses 4 --dist loadfile; }
 
 # on_containers TESTS OPTIONS…
 on_containers() {
@@ -264,7 +264,7 @@ on_containers() {
 # --- faults: the running containers, broken in every way that we know; soak: for MINUTES, by chance --------------------
 
 # HYPOTHESIS_PROFILE=nightly: all of it at full length.
-faults() { run_step "fault suite" on_containers tests/faults --numprocesses 2 --dist worksteal; }
+faults() { run_step "fault suite" on_containers tests/faults --numprocesses 3 --dist worksteal; }
 
 soak() {
     SIDEMIRROR_TEST_PROJECT="$TEST_PROJECT" .venv/bin/python tests/faults/soak.py --minutes "${MINUTES:-30}" ||

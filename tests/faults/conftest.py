@@ -23,7 +23,7 @@ def ground(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ground]:
     }
     project = os.environ.get("SIDEMIRROR_TEST_PROJECT", f"sidemirror-test-{os.getpid()}")
     scratch = Path(os.environ.get("SIDEMIRROR_TEST_SCRATCH") or tmp_path_factory.mktemp("faults"))
-    # Two tests run at the same time, and each worker has a stack of its own.
+    # Several tests run at the same time, and each worker has a stack of its own.
     name = f"faults-{os.environ.get('PYTEST_XDIST_WORKER', 'alone')}"
     made = Ground(Stack(f"{project}-{name}", scratch / name, **settings))
     try:

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import UTC, datetime
+from uuid import uuid4
 
 import pytest
 from commanding import backup, status
 from fix_source import Source
 from restoring import fill
 
-from mirror.errors import TargetFull
+from backup.apply import RunIdentity
+from backup.canary import sing
+from backup.state import installation
+from mirror.errors import TargetFull, TargetTaken
+from mirror.target import connected
 
 
 def canary(source: Source) -> object:
@@ -71,3 +76,19 @@ def test_a_refused_file_holds_the_freshness_back_and_nothing_but_a_whole_run_mov
         assert datetime.fromisoformat(found["outcome"]["equal_at"]) == at, command
         assert not found["safe"]
     assert source.read_state().last_run == 2, "the other file was mirrored"
+
+
+def test_a_take_over_after_the_state_was_read_is_refused_by_the_target_itself(source: Source) -> None:
+    fill(source)
+    source.run()
+    state = source.read_state()
+    source.target.query(
+        "UPDATE sidemirror.sources SET holder = %s, holder_host = 'elsewhere', held_since = now() WHERE name = %s",
+        str(uuid4()),
+        source.name,
+    )
+    identity = RunIdentity(source.name, installation(source.state), uuid4(), "full", datetime.now(UTC))
+    with pytest.raises(TargetTaken) as refused, connected(source.settings) as connection:
+        sing(connection, state, identity)
+    assert " on elsewhere, since " in refused.value.what
+    assert canary(source) is None

@@ -3,11 +3,18 @@
 from __future__ import annotations
 
 import json
+from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import pytest
 from fix_source import Source
 from restoring import another_process, content, fill, fill_all, fingerprint, restore, restored
+
+from mirror import settings
+from mirror.errors import SourceLive
+from restore.config import RestoreSettings
+from restore.undo import undo
 
 
 def three_points(source: Source, tmp_path: Path) -> list[dict[str, object]]:
@@ -114,6 +121,21 @@ def test_undo_with_nothing_to_undo_and_while_the_bot_lives_is_refused(source: So
         assert restore(source, "--yes", "--undo").returncode == 10
     assert fingerprint(source)["bot.db"] == file
     assert restore(source, "--undo").returncode == 13
+
+
+def test_undo_is_refused_when_the_bot_starts_after_the_question(source: Source) -> None:
+    fill(source, "WAL")
+    source.run()
+    restored(source, "--yes")
+    file = fingerprint(source)["bot.db"]
+    with ExitStack() as bot:
+
+        def confirm(_name: str, _files: list[str]) -> None:
+            bot.enter_context(another_process(source.sqlite / "bot.db", "SELECT * FROM t"))
+
+        with pytest.raises(SourceLive):
+            undo(settings.load(RestoreSettings, source.environ), "", confirm)
+    assert fingerprint(source)["bot.db"] == file
 
 
 def test_replaced_files_are_thrown_away_after_keep_replaced(source: Source) -> None:

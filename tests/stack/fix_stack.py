@@ -18,7 +18,7 @@ def making(tmp_path_factory: pytest.TempPathFactory) -> Iterator[NewStack]:
     """Makes stacks that are not started yet; whatever becomes of them, they are taken away at the end."""
     prefix = os.environ.get("SIDEMIRROR_TEST_PROJECT", f"sidemirror-test-{os.getpid()}")
     scratch = Path(os.environ.get("SIDEMIRROR_TEST_SCRATCH") or tmp_path_factory.mktemp("stacks"))
-    # Two files of tests run at the same time, and each worker has stacks of its own.
+    # Several files of tests run at the same time, and each worker has stacks of its own.
     worker = os.environ.get("PYTEST_XDIST_WORKER", "alone")
     prefix, scratch = f"{prefix}-{worker}", scratch / worker
     made: list[Stack] = []

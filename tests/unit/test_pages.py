@@ -225,6 +225,7 @@ class Life:
                 if table.name not in ranges:
                     self.found["tables compared whole"] += 1
                     continue
+                assert not (table.without_rowid and ranges[table.name]), "it has no rowids that a range could name"
                 self.found["tables by ranges"] += 1
                 content = before
                 if ranges[table.name]:
