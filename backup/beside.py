@@ -8,11 +8,12 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
 
-from backup import snapshot
+from backup import budget, snapshot
 from backup.btree import Ranges, Unclear
 from backup.changes import TableChange
 from backup.compare import compare
-from backup.full_check import check_carried_content
+from backup.full_check import check_bytes, check_carried_content
+from backup.integrity import check
 from backup.pair import Pair
 from backup.ranges import changed_ranges
 from backup.shadows import Shadows
@@ -22,7 +23,8 @@ from backup.sums import Damaged
 from mirror.catalog import CatalogDatabase
 from mirror.content import TableContent
 from mirror.errors import ShadowDiffers
-from mirror.schema import Schema, schema_without_data
+from mirror.schema import Schema
+from mirror.schema_rebuild import schema_without_data
 
 # More changed pages than this, and more than a quarter of all: whole tables are compared faster.
 FEW_PAGES = 1000
@@ -72,7 +74,7 @@ def compared(
             try:
                 return _with_shadow(shadows, stack, copy, schema, known, copy.changed, full)
             except sqlite3.Error as error:
-                if not _passing(error):
+                if not _passing(error) or budget.exceeded(error):
                     raise
                 log.warning("%s could not be compared with its shadow (%s); it is tried again", known.file, error)
             return _with_shadow(shadows, stack, copy, schema, known, copy.changed, full)
@@ -85,12 +87,12 @@ def compared(
             if copy.changed is not None:
                 raise CopyDamaged from error
         except (sqlite3.Error, ShadowDiffers) as error:
-            if isinstance(error, sqlite3.Error) and _passing(error):
+            if budget.exceeded(error) or (isinstance(error, sqlite3.Error) and _passing(error)):
                 raise
             log.warning("the shadow of %s is damaged (%s); it is made again from the target", known.file, error)
             shadows.forget(known)
             if copy.changed is not None:
-                snapshot.check(copy.path, known.file, full=False)
+                check(copy.path, known.file, full=False)
     if known is not None:
         known = rebuilt(known)
     return _with_shadow(shadows, stack, copy, schema, known, None, full)
@@ -116,6 +118,7 @@ def _with_shadow(
         soundness.check_file("shadow")
     pair = Pair(copy.path, schema, shadow, shadow_schema, soundness)
     stack.callback(pair.close)
+    budget.hold(pair.connection, copy.path)
     ranges: dict[str, Ranges] = {}
     if known is not None and shadow is not None and changed is not None:
         ranges = _ranges(pair, soundness, changed)
@@ -123,6 +126,8 @@ def _with_shadow(
     tables, unchanged = compare(pair, known, ranges)
     if full:
         check_carried_content(pair, tables, unchanged)
+        if shadow is not None and pair.comparable:
+            check_bytes(copy.path, shadow, unchanged)
     return Compared(known, pair, tables, unchanged, changed)
 
 
@@ -154,8 +159,8 @@ def _check_the_rest(copy: Snapshot, file: str, schema: Schema, ranges: dict[str,
     if copy.path.stat().st_size <= snapshot.SMALL_BYTES:
         return
     if not ranges:
-        snapshot.check(copy.path, file, full=False)
+        check(copy.path, file, full=False)
         return
     for table in schema.tables:
         if table.name not in ranges:
-            snapshot.check(copy.path, file, full=False, table=table.name)
+            check(copy.path, file, full=False, table=table.name)

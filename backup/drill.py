@@ -22,9 +22,10 @@ from psycopg2 import sql
 from psycopg2.extensions import connection as Connection
 from psycopg2.extensions import cursor as Cursor
 
-from backup import faults
+from backup import byte_for_byte, faults
 from backup.config import BackupSettings
 from backup.own_runs import OwnRuns, require_ours
+from backup.shadows import Shadows
 from backup.state import installation, run_lock
 from mirror import catalog, holder
 from mirror.catalog import CatalogDatabase, State
@@ -69,6 +70,7 @@ class _Work:
     state: State
     scratch: Path
     stopping: Callable[[], bool]
+    shadows: Shadows
     received: int = 0
     rows: int = 0
 
@@ -96,7 +98,7 @@ def drill(settings: BackupSettings, stopping: Callable[[], bool] = lambda: False
         shutil.rmtree(scratch, ignore_errors=True)  # of one that was killed
         _require_room(connection, state, settings.state_dir)
         with tempfile.TemporaryDirectory(dir=_made(scratch)) as folder:
-            work = _Work(connection, state, Path(folder), stopping)
+            work = _Work(connection, state, Path(folder), stopping, Shadows(settings.state_dir))
             problems = _restore(work)
         done = Drill(at, state.run, time.monotonic() - began, work.rows, work.received, problems)
         _record(connection, state, here, done)
@@ -150,7 +152,7 @@ def _restore_database(work: _Work, database: CatalogDatabase, path: Path) -> lis
     if found.problems:
         return [f"{database.file}: SQLite's integrity check says: {'; '.join(found.problems)}"]
     if found.content_hash == database.content_hash:
-        return []
+        return _beside_shadow(work, database, path)
     differing = [
         f"table {table.mirror.name} ({found.contents[table.mirror.name].rows} rows came back, "
         f"{table.content.rows} were mirrored)"
@@ -158,6 +160,22 @@ def _restore_database(work: _Work, database: CatalogDatabase, path: Path) -> lis
         if found.contents.get(table.mirror.name) != table.content
     ]
     return [f"{database.file} is not what was mirrored: {', '.join(differing) or 'its schema'}"]
+
+
+def _beside_shadow(work: _Work, database: CatalogDatabase, path: Path) -> list[str]:
+    """The same once more by another road, which loses nothing that mirroring and hashing could lose alike."""
+    if not work.shadows.has(database):
+        return []
+    shadow = work.shadows.path(database.file, database.token)
+    try:
+        differing = byte_for_byte.differences(path, shadow)
+        if not differing or inspect(shadow, database.pragmas.journal_mode).content_hash != database.content_hash:
+            return []  # in the second case it is the local copy that is damaged, which a run finds and mends
+    except (sqlite3.Error, SourceUnsupported):
+        return []
+    return [
+        f"{database.file} has the right content hash, and is not the local copy to the byte: {'; '.join(differing)}"
+    ]
 
 
 def _documents(work: _Work) -> list[str]:

@@ -26,7 +26,8 @@ from mirror.errors import EDITED_HINT, SidemirrorError, TargetEdited
 from mirror.inspection import inspect
 from mirror.lines import Lines
 from mirror.mapping import continued
-from mirror.schema import Schema, read_schema, schema_without_data
+from mirror.schema import Schema, read_schema
+from mirror.schema_rebuild import schema_without_data
 
 REMEMBERED = "edited.json"
 

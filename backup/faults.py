@@ -11,7 +11,7 @@ from pathlib import Path
 
 import psycopg2
 
-from backup import snapshot
+from backup.integrity import explain
 from mirror.errors import SidemirrorError, SourceFault, SourceUnreadable, StateError
 
 REPORT = "please report it, with the lines of ./sidemirror logs backup; its mirror stays, and all other files go on"
@@ -36,7 +36,7 @@ def fault(file: str, error: Exception) -> SidemirrorError:
     if isinstance(error, SidemirrorError):
         return naming(file, error)
     if isinstance(error, sqlite3.Error):
-        return naming(file, snapshot.explain(error, file))
+        return naming(file, explain(error, file))
     if isinstance(error, MemoryError):
         return SourceFault(
             f"{file} needs more memory than the sidecar may have",

@@ -38,11 +38,11 @@ def _count(uri: str) -> dict[str, int]:
     try:
         connection.execute("BEGIN")
         tables = connection.execute(
-            "SELECT name FROM pragma_table_list WHERE schema = 'main' AND type IN ('table', 'shadow') "
+            "SELECT name FROM temp.pragma_table_list WHERE schema = 'main' AND type IN ('table', 'shadow') "
             "AND name <> 'sqlite_schema'"
         ).fetchall()
         return {
-            name: int(connection.execute(f"SELECT count(*) FROM {quote_sqlite(name)}").fetchone()[0])
+            name: int(connection.execute(f"SELECT count(*) FROM main.{quote_sqlite(name)}").fetchone()[0])
             for (name,) in tables
         }
     finally:

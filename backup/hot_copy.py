@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
 from contextlib import suppress
 from pathlib import Path
@@ -39,4 +40,6 @@ def copy_hot(source: Path, into: Path) -> Fresh:
                 reader.backup(writer, pages=-1)
             finally:
                 writer.close()
+            if reader.execute("PRAGMA page_count").fetchone() == (0,):
+                os.truncate(into, 0)  # of a file without a byte, SQLite makes a copy with an empty page
     return Fresh(None, position, of_file(into))

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from psycopg2.extensions import connection as Connection
 
-from backup import beside, documents, guard, older_copy, small_document, snapshot, turns
+from backup import beside, budget, documents, guard, older_copy, small_document, snapshot, turns
 from backup.ahead import Ahead
 from backup.apply import RunIdentity
 from backup.changes import (
@@ -31,6 +31,7 @@ from backup.changes import (
 )
 from backup.config import BackupSettings
 from backup.faults import blamed
+from backup.integrity import explain
 from backup.pair import Pair
 from backup.refresh import Base
 from backup.session import LastRead, Session
@@ -42,7 +43,8 @@ from backup.taken_back import note_of, state_then
 from backup.turns import Turns
 from mirror.catalog import CatalogDatabase, CatalogDocument, State
 from mirror.errors import GuardHeld, SidemirrorError, SourceError, SourceUnsupported, TargetEdited
-from mirror.schema import Schema, read_schema, require_restorable
+from mirror.schema import Schema, read_schema
+from mirror.schema_rebuild import require_restorable
 from mirror.values import LARGEST_BYTES, is_big_row
 
 SIGNATURES = "signatures.json"
@@ -143,7 +145,7 @@ def _refuse_what_is_gone(work: Work, files: SourceFiles) -> None:
     for known in work.state.databases:
         if known.file in files.databases:
             continue
-        if known.file in work.accepted:
+        if known.file in work.accepted or known.pragmas.page_size == 0:  # which never had a byte
             work.removed.append(known)
         elif known.file not in refused:
             rows = sum(table.content.rows for table in known.tables)
@@ -172,13 +174,12 @@ def _look_at_database(work: Work, file: str, known: CatalogDatabase | None, seen
     copy = snapshot.take(work.settings.sqlite_dir / file, path, work.full, base)
     try:
         schema = _schema_of(copy)
-        if known is None and not schema.rows:
-            return  # a file that the bot has made and not written to yet
         if known is None or known.schema_rows != schema.rows:
             require_restorable(schema)
         found = beside.compared(work.shadows, work.open, copy, schema, known, _rebuilt_from(work), work.full)
+        budget.require_made(found.pair, found.tables)
     except sqlite3.Error as error:
-        raise snapshot.explain(error, file) from error
+        raise explain(error, file) from error
     known, tables = found.known, found.tables
     _refuse_what_is_too_large(path, found.pair, tables)
     meant = _guard(work, file, known, tables)

@@ -1,7 +1,5 @@
-"""Snapshot and shadow side by side in one SQLite connection: which rows differ, and those rows as COPY text.
-
-Both files are private to the sidecar and nobody writes to them, which is what `immutable` needs to be right.
-"""
+"""Snapshot and shadow side by side in one SQLite connection: which rows differ, and those rows as COPY text. Both files are
+private to the sidecar and nobody writes to them, which is what `immutable` needs to be right."""
 
 from __future__ import annotations
 
@@ -90,18 +88,18 @@ class Pair:
         """For each of these overflow pages of the snapshot, its b-tree and the page that points to its chain."""
         if not pages:
             return
-        stat = f"SELECT name, path FROM dbstat WHERE schema = 'main' AND pageno IN ({', '.join(map(str, pages))})"
+        stat = f"SELECT name, path FROM temp.dbstat WHERE schema = 'main' AND pageno IN ({', '.join(map(str, pages))})"
         # https://www.sqlite.org/dbstat.html: /1c2/000+000000 is in the chain of the first cell of the page /1c2/.
         owners = {
             (name.decode(), f"{path.decode().rpartition('/')[0]}/")
             for name, path in self.connection.execute(stat)
             if b"+" in path
         }
-        self.connection.execute("CREATE TEMP TABLE owners (name, path)")
-        self.connection.executemany("INSERT INTO owners VALUES (?, ?)", owners)
+        self.connection.execute("CREATE TABLE temp.owners (name, path)")
+        self.connection.executemany("INSERT INTO temp.owners VALUES (?, ?)", owners)
         rows = self.connection.execute(
-            "SELECT s.name, s.pageno FROM dbstat AS s WHERE s.schema = 'main' "
-            "AND (s.name, s.path) IN (SELECT name, path FROM owners)"
+            "SELECT s.name, s.pageno FROM temp.dbstat AS s WHERE s.schema = 'main' "
+            "AND (s.name, s.path) IN (SELECT name, path FROM temp.owners)"
         ).fetchall()
         if len(rows) != len(owners):
             raise sqlite3.DatabaseError("dbstat names chains of overflow pages without the pages that they hang on")
@@ -167,6 +165,11 @@ class Pair:
         """Whether the snapshot (with `number`: a changed row of it) has a row (alias n) that meets the condition."""
         rows = f"main.{quote_sqlite(table.name)} n" if number is None else self._changed(table, number)
         return bool(self._number(f"SELECT EXISTS (SELECT 1 FROM {rows} WHERE {condition})"))
+
+    def made_bytes(self, table: Table, number: int | None = None) -> int:  # of the generated values in those rows
+        rows = f"main.{quote_sqlite(table.name)} n" if number is None else self._changed(table, number)
+        names = [f"total(octet_length(n.{quote_sqlite(column.name)}))" for column in table.columns if column.generated]
+        return self._number(f"SELECT {' + '.join(names)} FROM {rows}")
 
     def content(self, table: Table) -> TableContent:
         """The content of the whole table in the snapshot."""

@@ -14,18 +14,18 @@ import time
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import quote
 
 from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_random_exponential
 
 from backup import sums
 from backup.hot_copy import copy_changed, copy_hot
+from backup.integrity import check, explain
 from backup.read_lock import require_openable
 from backup.refresh import Base, CannotRefresh, Fresh
 from backup.soundness import require_sound_copy
 from backup.source import MAGIC
 from backup.wal import Position
-from mirror import safe_files
+from mirror import safe_files, super_journal
 from mirror.errors import (
     SidemirrorError,
     SourceBusy,
@@ -36,7 +36,6 @@ from mirror.errors import (
     StateError,
 )
 from mirror.inspection import header_journal_mode
-from mirror.names import quote_sqlite
 
 DEADLINE_SECONDS = 30.0
 QUIET_SECONDS = 1.0
@@ -47,8 +46,6 @@ SMALL_BYTES = 4_000_000
 log = logging.getLogger(__name__)
 
 _COLD = (sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY)
-_BUSY = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
-_BROKEN = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 
 
 @dataclass(frozen=True)
@@ -108,50 +105,6 @@ def take(
     return Snapshot(into, header_journal_mode(into), mode, fresh.sums, fresh.changed, fresh.position)
 
 
-def check(copy: Path, name: str, full: bool, table: str | None = None) -> None:
-    """SQLite's own check of a private copy, or of one table in it.
-
-    Raises SourceCorrupt, or SourceUnsupported when it needs an extension.
-    """
-    connection = sqlite3.connect(f"file:{quote(str(copy))}?mode=ro&immutable=1", uri=True)
-    try:
-        pragma = "integrity_check" if full else "quick_check"
-        problems = connection.execute(f"PRAGMA {pragma}({quote_sqlite(table) if table else 3})").fetchall()
-    except sqlite3.Error as error:
-        raise explain(error, name) from error
-    finally:
-        connection.close()
-    if problems != [("ok",)]:
-        raise SourceCorrupt(
-            f"{name} is corrupt: {'; '.join(str(problem) for (problem,) in problems[:3])}",
-            "the mirror stays as it was; bring the last good state back with: ./sidemirror restore --only "
-            + name.rsplit(".", 1)[0],
-        )
-
-
-def explain(error: sqlite3.Error, name: str) -> SidemirrorError:
-    """What SQLite said about a source, as our own error."""
-    code = getattr(error, "sqlite_errorcode", 0) & 0xFF
-    if code in _BUSY:
-        return SourceBusy(
-            f"{name} is locked: another program holds it exclusively",
-            "it is tried again at the next run; a bot that uses locking_mode=EXCLUSIVE cannot be mirrored while it runs",
-        )
-    if code in _BROKEN:
-        return SourceCorrupt(
-            f"{name} is corrupt: {error}",
-            "the mirror stays as it was; bring the last good state back with: ./sidemirror restore",
-        )
-    if code == sqlite3.SQLITE_FULL or (code == sqlite3.SQLITE_IOERR and "disk" in str(error)):
-        return StateError("there is no room in the state folder for a copy of " + name, "make room on that disk")
-    if any(words in str(error) for words in ("no such collation", "no such function", "no such module")):
-        return SourceUnsupported(
-            f"{name} uses something that this SQLite does not have: {error}",
-            "keep what needs the bot's own extension in a database of its own",
-        )
-    return SourceUnreadable(f"{name} cannot be read: {error}", "see docs/reading.md")
-
-
 def _copy(source: Path, into: Path, base: Base | None) -> Fresh:
     remove(into)
     try:
@@ -191,6 +144,7 @@ def _copy_cold(source: Path, into: Path) -> None:
         raise _Unquiet from None
     except OSError as error:
         raise _explain_os(error, source) from error
+    super_journal.settle(source, Path(f"{into}-journal"))
     if _notes(source, suffixes) != before:
         raise _Unquiet
     recovered = sqlite3.connect(into, isolation_level=None)

@@ -12,6 +12,7 @@ import sqlite3
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from mirror.expressions import CODECS, lost_characters
 from mirror.mapping import MirrorColumn, MirrorTable
 from mirror.names import quote_sqlite
 from mirror.schema import Table
@@ -19,7 +20,6 @@ from mirror.values import FieldQuery, big_field_queries, escape_bytes, own_field
 
 PIECE_BYTES = 1024 * 1024
 COLUMNS_AT_ONCE = 300  # five expressions each; a result has at most 2,000 columns (limits.html)
-_CODECS = {"UTF-8": "utf-8", "UTF-16le": "utf-16-le", "UTF-16be": "utf-16-be"}
 
 
 @dataclass(frozen=True)
@@ -27,12 +27,13 @@ class _Big:
     """One large value: where it is and how it is read. `value` is its bytes where it cannot be opened in place."""
 
     connection: sqlite3.Connection
+    database: str
     table: str
     column: MirrorColumn
     rowid: int | None
     value: bytes | None
     is_text: bool
-    codec: str
+    encoding: str
 
     def pieces(self) -> Iterator[bytes]:
         if self.value is not None:
@@ -41,7 +42,8 @@ class _Big:
                 yield bytes(view[start : start + PIECE_BYTES])
             return
         assert self.rowid is not None
-        with self.connection.blobopen(self.table, self.column.name, self.rowid, readonly=True) as blob:
+        place = (self.table, self.column.name, self.rowid)
+        with self.connection.blobopen(*place, readonly=True, name=self.database) as blob:
             while piece := blob.read(PIECE_BYTES):
                 yield piece
 
@@ -67,22 +69,32 @@ class _Big:
         yield b'"}'
 
     def _decoded(self) -> Iterator[str]:
-        decoder = codecs.getincrementaldecoder(self.codec)()
+        decoder = codecs.getincrementaldecoder(CODECS[self.encoding])()
         for piece in self.pieces():
             yield decoder.decode(piece)
         yield decoder.decode(b"", final=True)
 
     def _is_clean_text(self) -> bool:
         try:
-            return all("\0" not in text for text in self._decoded())
+            lost = lost_characters(self.encoding)
+            return not any(lost.search(text) for text in self._decoded())
         except UnicodeDecodeError:
             return False
 
 
 def big_lines(
-    connection: sqlite3.Connection, table: Table, mirror: MirrorTable, rows: str, condition: str, encoding: str
+    connection: sqlite3.Connection,
+    database: str,
+    table: Table,
+    mirror: MirrorTable,
+    rows: str,
+    condition: str,
+    encoding: str,
 ) -> Iterator[bytes]:
-    """The rows that meet the condition, as pieces of COPY lines. `rows` is a FROM clause in which the table is n."""
+    """The rows that meet the condition, as pieces of COPY lines. `rows` is a FROM clause in which the table is n.
+
+    `database` (main or an attached one) is the one whose table n is: a value is opened there by its rowid.
+    """
     queries = big_field_queries(mirror)
     in_place = {c.name for c in table.stored_columns} if not table.without_rowid else set()
     alias = f"n.{quote_sqlite(str(table.rowid_alias))}" if table.rowid_alias else "NULL"
@@ -98,7 +110,8 @@ def big_lines(
     ]
     for (rowid, *own_values), *parts in zip(*cursors, strict=True):
         columns = [value for part in parts for value in part]
-        yield from _line(connection, table, queries, rowid, [_text(v) for v in own_values], columns, _CODECS[encoding])
+        own_fields_of_row = [_text(value) for value in own_values]
+        yield from _line(connection, database, table, queries, rowid, own_fields_of_row, columns, encoding)
 
 
 def _names(query: FieldQuery, in_place: set[str]) -> list[str]:
@@ -108,19 +121,21 @@ def _names(query: FieldQuery, in_place: set[str]) -> list[str]:
 
 def _line(
     connection: sqlite3.Connection,
+    database: str,
     table: Table,
     queries: list[FieldQuery],
     rowid: int | None,
     own: list[bytes],
     columns: list[bytes | int | None],
-    codec: str,
+    encoding: str,
 ) -> Iterator[bytes]:
     misfits: list[bytes | _Big] = []
     separator = b""
     for number, query in enumerate(queries):
         is_big, is_text, field, exact, whole = columns[5 * number : 5 * number + 5]
         value = whole if isinstance(whole, bytes) else None
-        big = _Big(connection, table.name, query.column, rowid, value, bool(is_text), codec) if is_big else None
+        place = (connection, database, table.name, query.column, rowid)
+        big = _Big(*place, value, bool(is_text), encoding) if is_big else None
         fits = big is None or big.fits
         if query.column.type is not None:
             yield separator

@@ -38,7 +38,7 @@ class _Pragmas(_Checked):
     user_version: int = Field(ge=-(2**31), lt=2**32)
     application_id: int = Field(ge=-(2**31), lt=2**32)
     encoding: Literal["UTF-8", "UTF-16le", "UTF-16be"]
-    page_size: int = Field(ge=512, le=65536)
+    page_size: int = Field(ge=0, le=65536)  # 0: a file without a byte
     auto_vacuum: int = Field(ge=0, le=2)
     journal_mode: Literal["wal", "delete"]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sqlite3
 from collections.abc import Sequence
 from hashlib import sha256
@@ -9,20 +10,30 @@ from hashlib import sha256
 # A btree entry is at most 2,704 bytes (nbtree's BTMaxItemSize); longer keys make the rowid the key.
 KEY_BYTES = 1500
 
+CODECS = {"UTF-8": "utf-8", "UTF-16le": "utf-16-le", "UTF-16be": "utf-16-be"}
+
+# Postgres takes no NUL. From UTF-8 into UTF-16, SQLite makes U+FFFD of the other two (utf.c, READ_UTF8), and everything that
+# our SQL makes of a text in a UTF-16 database goes that way.
+_LOST, _LOST_IN_UTF_16 = re.compile("\0"), re.compile("[\0\ufffe\uffff]")
+
 
 def register(connection: sqlite3.Connection, encoding: str) -> None:
     """Gives the connection the functions that our SQL calls. `encoding` is the database's own."""
-    codec = {"UTF-8": "utf-8", "UTF-16le": "utf-16-le", "UTF-16be": "utf-16-be"}[encoding]
 
     def text_fits(data: bytes) -> bool:
         try:
-            return "\0" not in data.decode(codec)
+            return not lost_characters(encoding).search(data.decode(CODECS[encoding]))
         except UnicodeDecodeError:
             return False
 
     connection.create_function("sm_real", 1, repr, deterministic=True)
     connection.create_function("sm_text_fits", 1, text_fits, deterministic=True)
     connection.create_function("sm_key", 1, _key_hex, deterministic=True)
+
+
+def lost_characters(encoding: str) -> re.Pattern[str]:
+    """The characters with which a text of a database in this encoding does not come back as it was."""
+    return _LOST if encoding == "UTF-8" else _LOST_IN_UTF_16
 
 
 def literal(text: str) -> str:

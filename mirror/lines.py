@@ -40,6 +40,7 @@ class Lines:
         self, connection: sqlite3.Connection, database: str, table: Table, mirror: MirrorTable, encoding: str
     ) -> None:
         self.connection = connection
+        self.database = database
         self.table = table
         self.mirror = mirror
         self.encoding = encoding
@@ -158,7 +159,8 @@ class Lines:
     def _large(self, rows: str, condition: str) -> Iterator[Piece]:
         where = f"({self.big}) AND ({condition})"
         digest = blake2b(digest_size=32)
-        for piece in big_lines(self.connection, self.table, self.mirror, rows, where, self.encoding):
+        of_large = (self.connection, self.database, self.table, self.mirror, rows, where, self.encoding)
+        for piece in big_lines(*of_large):
             digest.update(piece)
             ended = piece == b"\n"
             yield piece, of_lines(1, digest) if ended else _NOTHING

@@ -35,11 +35,6 @@ def no_progress(_table: str, _rows: int, _bytes: int) -> None:
     """A progress that tells nobody."""
 
 
-def prepare(connection: sqlite3.Connection) -> None:
-    """What a connection needs before `load`."""
-    connection.execute("CREATE TEMP TABLE sm_raw (bytes BLOB)")
-
-
 def load(
     connection: sqlite3.Connection,
     cursor: Cursor,
@@ -82,6 +77,7 @@ class _Rows(ABC):
         self.lines: list[bytes] = []
         self.size = 0
         stored = {column.name for column in table.stored_columns}
+        self.in_utf_8 = connection.execute("PRAGMA main.encoding").fetchone() == ("UTF-8",)
         self.columns = [column for column in mirror.columns if column.name in stored]
 
     def write(self, data: bytes) -> int:
@@ -119,7 +115,9 @@ class _Rows(ABC):
             columns.append(str(self.table.rowid_alias))
             placeholders = [*placeholders, "?"]
         row = f"({', '.join(placeholders)})"
-        return f"INSERT INTO {quote_sqlite(self.table.name)} ({', '.join(columns)}) VALUES {', '.join([row] * rows)}"
+        return (
+            f"INSERT INTO main.{quote_sqlite(self.table.name)} ({', '.join(columns)}) VALUES {', '.join([row] * rows)}"
+        )
 
 
 class _PlainRows(_Rows):
@@ -177,22 +175,22 @@ class _ExactRows(_Rows):
         """One row by mirror names; a memoryview is UTF-8 text."""
         row = [values.get(column.mirror_name) for column in self.columns]
         placeholders = [self.placeholder(value) for value in row]
-        bound = [value for value in row if not isinstance(value, RawText)]
+        bound = [value for value in row if self.in_utf_8 or not isinstance(value, RawText)]
         rowid = [values[ROWID]] if self.mirror.rowid else []
         self.connection.execute(
             self.statement([column.name for column in self.columns], placeholders), [*bound, *rowid]
         )
-        self.connection.execute("DELETE FROM temp.sm_raw")
 
     def placeholder(self, value: Value | memoryview) -> str:
         """A SQL expression for the value.
 
-        Cast to TEXT, SQLite takes a bound blob for UTF-8, and one from a table for what the database is encoded in.
+        Cast to TEXT, SQLite takes a bound blob for UTF-8, and a literal for what the database is encoded in. (One from a
+        table as well, up to 4,000 bytes. And of a bound one in a UTF-16 database it drops the last byte of an odd number,
+        so there only UTF-8 can be bound, and not as a memoryview.)
         """
-        if isinstance(value, RawText):
-            row = self.connection.execute("INSERT INTO temp.sm_raw VALUES (?)", (bytes(value),)).lastrowid
-            return f"(SELECT CAST(bytes AS TEXT) FROM temp.sm_raw WHERE rowid = {row})"
-        return "CAST(? AS TEXT)" if isinstance(value, memoryview) else "?"
+        if isinstance(value, RawText) and not self.in_utf_8:
+            return f"CAST(x'{value.hex()}' AS TEXT)"
+        return "CAST(? AS TEXT)" if isinstance(value, memoryview | RawText) else "?"
 
 
 class _BigRows(_ExactRows):
@@ -231,7 +229,8 @@ class _BigRows(_ExactRows):
             elif type == "bytea":
                 values[name] = bytes(field)
             else:
-                values[name] = field if type == "text" else FROM_TEXT.get(type, str)(str(field, "utf-8"))
+                as_it_is = type == "text" and self.in_utf_8
+                values[name] = field if as_it_is else FROM_TEXT.get(type, str)(str(field, "utf-8"))
         return values | (exact_values(exact) if exact else {})
 
 

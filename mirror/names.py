@@ -22,6 +22,11 @@ def quote_sqlite(name: str) -> str:
     return '"' + name.replace('"', '""') + '"'
 
 
+def folded(name: str) -> str:
+    """What SQLite compares names by: it knows no case beyond ASCII (https://www.sqlite.org/faq.html#q18)."""
+    return name.encode("utf-8", "surrogatepass").lower().decode("utf-8", "surrogatepass")
+
+
 def postgres_name(name: str, taken: Iterable[str] = ()) -> str:
     """The name itself where Postgres can hold it, otherwise a stable short one.
 

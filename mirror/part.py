@@ -10,7 +10,8 @@ from dataclasses import replace
 from mirror.catalog import CatalogDatabase
 from mirror.content import database_hash
 from mirror.only_create import confine
-from mirror.schema import SchemaRow, schema_without_data, write_schema_rows
+from mirror.schema import SchemaRow
+from mirror.schema_rebuild import schema_without_data, write_schema_rows
 
 SEQUENCE = "sqlite_sequence"
 
@@ -34,7 +35,7 @@ def shadow_tables(rows: tuple[SchemaRow, ...]) -> dict[str, tuple[str, ...]]:
     with closing(sqlite3.connect(":memory:", isolation_level=None)) as connection:
         confine(connection)
         write_schema_rows(connection, tuple(row for row in rows if row.type == "table"))
-        kinds = dict(connection.execute("SELECT name, type FROM pragma_table_list WHERE schema = 'main'"))
+        kinds = {name: kind for _, name, kind, *_ in connection.execute("PRAGMA main.table_list")}
     virtual = sorted((name for name, kind in kinds.items() if kind == "virtual"), key=len)
     found: dict[str, tuple[str, ...]] = dict.fromkeys(virtual, ())
     for shadow in sorted(name for name, kind in kinds.items() if kind == "shadow"):

@@ -15,11 +15,12 @@ from psycopg2.extensions import cursor as Cursor
 
 from mirror.catalog import CatalogDatabase
 from mirror.errors import NotVerified, SourceUnsupported
-from mirror.load_rows import Progress, load, no_progress, prepare
+from mirror.load_rows import Progress, load, no_progress
 from mirror.names import quote_sqlite
 from mirror.only_create import confine
 from mirror.relation import rows_at
-from mirror.schema import Schema, SchemaRow, schema_without_data, write_schema_rows
+from mirror.schema import Schema, SchemaRow
+from mirror.schema_rebuild import schema_without_data, write_schema_rows
 from mirror.temp_files import spill_beside
 
 
@@ -37,13 +38,16 @@ def rebuild(
     verified here: the caller compares its content hash. Raises SourceUnsupported when this SQLite cannot make an object,
     NotVerified for a row that cannot have come from a SQLite file.
     """
+    if database.pragmas.page_size == 0:
+        path.touch(exist_ok=False)
+        _sync(path)
+        return
     schema = schema_without_data(database.schema_rows, database.pragmas)
     connection = sqlite3.connect(f"file:{quote(str(path))}?mode=rwc", uri=True, isolation_level=None)
     confine(connection)
     try:
         spill_beside(connection, path)
         _prepare(connection, schema)
-        prepare(connection)
         connection.execute("BEGIN")
         write_schema_rows(connection, _stored(schema))
         # AUTOINCREMENT writes its counters as rows come in, so SQLite's own tables are filled last.
@@ -55,7 +59,7 @@ def rebuild(
                     "restore an older point",
                 )
             if table.name.startswith("sqlite_"):
-                connection.execute(f"DELETE FROM {quote_sqlite(table.name)}")
+                connection.execute(f"DELETE FROM main.{quote_sqlite(table.name)}")
             rows = rows_at(catalog_table, database.schema_name, run, last_run)
             try:
                 load(connection, cursor, table, catalog_table.mirror, rows, progress)
@@ -87,8 +91,8 @@ def _prepare(connection: sqlite3.Connection, schema: Schema) -> None:
         f"PRAGMA application_id = {pragmas.application_id}",
     ):
         connection.execute(statement)
-    if not schema.rows:
-        # The header takes the encoding with the first table, and keeps it when that goes.
+    if not schema.rows and pragmas.encoding != "UTF-8":
+        # The header takes the encoding with the first table, and keeps it when that goes. Until then it is UTF-8.
         connection.execute("CREATE TABLE sm_first (x)")
         connection.execute("DROP TABLE sm_first")
 

@@ -11,17 +11,18 @@ import sqlite3
 from dataclasses import dataclass
 
 from mirror.errors import SourceUnsupported
-from mirror.names import quote_sqlite
-from mirror.only_create import confine, create
-from mirror.plain_text import shown
+from mirror.names import folded, quote_sqlite
 
 ROWID_ALIASES = ("rowid", "_rowid_", "oid")
 
-# sqlite_schema keeps "CREATE VIRTUAL TABLE " and then what was written from the table's name on (vtab.c, %T).
+# sqlite_schema keeps "CREATE VIRTUAL TABLE " and then what was written from the table's name on (vtab.c, %T), unless
+# somebody has written there himself (pragma.html#pragma_writable_schema).
 _SPACE = r"(?:\s|--[^\n]*\n|/\*.*?\*/)"
 _NAME = r"""(?:"(?:[^"]|"")*"|'(?:[^']|'')*'|`(?:[^`]|``)*`|\[[^\]]*\]|[^\s"'`\[\](;/-]+)"""
 _VIRTUAL_MODULE = re.compile(
-    rf"CREATE VIRTUAL TABLE {_SPACE}*{_NAME}{_SPACE}*USING{_SPACE}*(?P<module>{_NAME})", re.I | re.S
+    rf"{_SPACE}*CREATE{_SPACE}+VIRTUAL{_SPACE}+TABLE{_SPACE}*(?:IF{_SPACE}+NOT{_SPACE}+EXISTS{_SPACE}*)?"
+    rf"{_NAME}{_SPACE}*USING{_SPACE}*(?P<module>{_NAME})",
+    re.I | re.S,
 )
 
 
@@ -79,7 +80,7 @@ class Pragmas:
     user_version: int
     application_id: int
     encoding: str
-    page_size: int
+    page_size: int  # 0: the file has no bytes at all yet
     auto_vacuum: int
     journal_mode: str  # wal or delete: the two that a file remembers
 
@@ -92,6 +93,12 @@ class Schema:
 
     def table(self, name: str) -> Table | None:
         return next((table for table in self.tables if table.name == name), None)
+
+
+def virtual_module(sql: str | None) -> str | None:
+    """The module of a virtual table, by the SQL that makes it; None for any other object."""
+    match = _VIRTUAL_MODULE.match(sql or "")
+    return match.group("module").strip("\"'`[]") if match else None
 
 
 def same_objects(rows: tuple[SchemaRow, ...], others: tuple[SchemaRow, ...]) -> bool:
@@ -112,7 +119,7 @@ def read_schema(connection: sqlite3.Connection, journal_mode: str) -> Schema:
     """
     rows = tuple(
         SchemaRow(*row)
-        for row in connection.execute("SELECT type, name, tbl_name, sql FROM sqlite_schema ORDER BY rowid")
+        for row in connection.execute("SELECT type, name, tbl_name, sql FROM main.sqlite_schema ORDER BY rowid")
     )
     _refuse_unknown_modules(connection, rows)
     tables = tuple(
@@ -145,99 +152,25 @@ def read_table(connection: sqlite3.Connection, name: str, without_rowid: bool, s
     )
 
 
-def schema_without_data(rows: tuple[SchemaRow, ...], pragmas: Pragmas) -> Schema:
-    """The schema that these sqlite_schema rows describe, read from a database in memory that has only them."""
-    connection = sqlite3.connect(":memory:", isolation_level=None)
-    confine(connection)
-    try:
-        connection.execute(f"PRAGMA encoding = {quote_sqlite(pragmas.encoding)}")
-        write_schema_rows(connection, tuple(row for row in rows if row.type == "table"))
-        schema = read_schema(connection, pragmas.journal_mode)
-        return Schema(rows, pragmas, schema.tables)
-    finally:
-        connection.close()
-
-
-def require_restorable(schema: Schema) -> None:
-    """Raises SourceUnsupported, naming the object, for a schema that could be mirrored but not be made again."""
-    connection = sqlite3.connect(":memory:", isolation_level=None)
-    confine(connection)
-    try:
-        connection.execute(f"PRAGMA encoding = {quote_sqlite(schema.pragmas.encoding)}")
-        for kind in ("table", "index", "view", "trigger"):
-            write_schema_rows(connection, tuple(row for row in schema.rows if row.type == kind))
-    finally:
-        connection.close()
-
-
-def write_schema_rows(connection: sqlite3.Connection, rows: tuple[SchemaRow, ...]) -> None:
-    """Makes the objects of these rows in main, verbatim.
-
-    Tables are made by their own SQL. A virtual table is written into sqlite_schema as `.dump` does, because creating it
-    would create its shadow tables, which are rows of their own. Raises SourceUnsupported when this SQLite refuses one.
-    """
-    connection.execute("PRAGMA writable_schema = ON")
-    names = {row.name for row in rows}
-    for row in rows:
-        try:
-            _write_schema_row(connection, row, names)
-        except sqlite3.Error as error:
-            raise SourceUnsupported(
-                f"{row.type} {shown(row.name)} cannot be made again by this SQLite {sqlite3.sqlite_version}: {error}",
-                "it would do more than make that: look at its SQL, and at who wrote it"
-                if getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_AUTH
-                else "it uses something that this SQLite does not have (a function, a collation, an extension)",
-            ) from error
-    connection.execute("PRAGMA writable_schema = RESET")
-
-
-def _write_schema_row(connection: sqlite3.Connection, row: SchemaRow, names: set[str]) -> None:
-    if row.name.startswith("sqlite_"):
-        _write_internal_table(connection, row, names)
-    elif row.sql is not None and _VIRTUAL_MODULE.match(row.sql):
-        connection.execute(
-            "INSERT INTO sqlite_schema (type, name, tbl_name, rootpage, sql) VALUES (?, ?, ?, 0, ?)",
-            (row.type, row.name, row.tbl_name, row.sql),
-        )
-    elif row.sql is not None:
-        create(connection, row.type, row.sql)
-
-
-def _write_internal_table(connection: sqlite3.Connection, row: SchemaRow, names: set[str]) -> None:
-    if row.type != "table":
-        return  # automatic indexes come with their tables
-    exists = connection.execute("SELECT 1 FROM sqlite_schema WHERE name = ?", (row.name,)).fetchone()
-    if exists:
-        return
-    if row.name == "sqlite_sequence":
-        scratch = "sidemirror_" + "_" * max(len(name) for name in names)
-        connection.execute(f"CREATE TABLE {quote_sqlite(scratch)} (x INTEGER PRIMARY KEY AUTOINCREMENT)")
-        connection.execute(f"DROP TABLE {quote_sqlite(scratch)}")
-    else:
-        connection.execute("ANALYZE sqlite_schema")  # makes the statistics tables, without rows
-
-
 def _stored_tables(connection: sqlite3.Connection, rows: tuple[SchemaRow, ...]) -> list[tuple[SchemaRow, int, int]]:
+    # A row of sqlite_schema may name its table in another case than the row's SQL, from which SQLite has the name.
     kinds = {
-        name: (kind, wr, strict)
-        for name, kind, wr, strict in connection.execute(
-            "SELECT name, type, wr, strict FROM pragma_table_list WHERE schema = 'main'"
-        )
+        folded(name): (kind, wr, strict)
+        for _, name, kind, _, wr, strict in connection.execute("PRAGMA main.table_list")
     }
     stored = []
     for row in rows:
-        if row.type == "table" and row.name in kinds:
-            kind, wr, strict = kinds[row.name]
+        if row.type == "table" and folded(row.name) in kinds:
+            kind, wr, strict = kinds[folded(row.name)]
             if kind in ("table", "shadow"):
                 stored.append((row, wr, strict))
     return stored
 
 
 def _refuse_unknown_modules(connection: sqlite3.Connection, rows: tuple[SchemaRow, ...]) -> None:
-    modules = {name.lower() for (name,) in connection.execute("SELECT name FROM pragma_module_list")}
+    modules = {name.lower() for (name,) in connection.execute("PRAGMA module_list")}
     for row in rows:
-        match = _VIRTUAL_MODULE.match(row.sql or "")
-        module = match.group("module").strip("\"'`[]") if match else None
+        module = virtual_module(row.sql)
         if row.type == "table" and module and module.lower() not in modules:
             raise SourceUnsupported(
                 f"table {row.name} is a virtual table of the extension {module}, which is not here",
@@ -277,7 +210,7 @@ def _read_pragmas(connection: sqlite3.Connection, journal_mode: str) -> Pragmas:
         user_version=pragma("user_version"),
         application_id=pragma("application_id"),
         encoding=str(connection.execute("PRAGMA main.encoding").fetchone()[0]),
-        page_size=pragma("page_size"),
+        page_size=pragma("page_size") if pragma("page_count") else 0,
         auto_vacuum=pragma("auto_vacuum"),
         journal_mode=journal_mode,
     )

@@ -8,7 +8,8 @@ from contextlib import closing
 from pathlib import Path
 from urllib.parse import quote
 
-from mirror.errors import RestoreError
+from mirror import super_journal
+from mirror.errors import RestoreError, SourceUnreadable
 from restore.live import user_of
 
 _TRIES = 20
@@ -53,6 +54,10 @@ def _copy_at_rest(database: Path, into: Path) -> None:
         copied.unlink(missing_ok=True)
         if there.exists():
             shutil.copyfile(there, copied)
+    try:
+        super_journal.settle(database, Path(f"{into}-journal"))
+    except SourceUnreadable as error:
+        raise sqlite3.DatabaseError(error.what) from error
     _at_rest(into)
 
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from mirror.errors import RestoreError
-from mirror.schema import Column, Schema, Table, schema_without_data
+from mirror.schema import Column, Schema, Table
+from mirror.schema_rebuild import schema_without_data
 from restore.plan import TablesStep
 
 

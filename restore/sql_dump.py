@@ -16,6 +16,7 @@ from urllib.parse import quote
 from mirror.inspection import header_journal_mode
 from mirror.names import quote_sqlite
 from mirror.schema import Schema, SchemaRow, Table, read_schema
+from mirror.schema_rebuild import not_as_made
 from restore.sql_values import BIG_BYTES, LARGEST, Value, big_literal, literal, text_literal
 
 _COLUMNS_AT_ONCE = 900  # two expressions each; a result has at most 2,000 (limits.html)
@@ -80,16 +81,25 @@ def statements(path: Path) -> Iterator[Statement | BigRow]:
 def _statements(path: Path) -> Iterator[str | BigRow]:
     with closing(sqlite3.connect(f"file:{quote(str(path))}?mode=ro&immutable=1", uri=True)) as connection:
         schema = read_schema(connection, header_journal_mode(path))
+        if schema.pragmas.page_size == 0:
+            return  # a file without a byte
         stored = {table.name for table in schema.tables}
         tables = [row for row in schema.rows if row.name in stored and row.type == "table"]
         rest = [row for row in schema.rows if row not in tables and row.sql is not None]
         virtual = [row for row in rest if row.type == "table"]
-        broken = [row for row in schema.rows if row.sql is not None and _is_changed_on_its_way(row)]
-        if virtual or broken:
+        others = not_as_made(schema)
+        broken = [row for row in schema.rows if row in others or (row.sql is not None and _is_changed_on_its_way(row))]
+        statistics = [row for row in tables if row.name.lower().startswith("sqlite_stat")]
+        if virtual or broken or statistics:
             yield ".dbconfig defensive off"  # the shell's default since 3.41; it forbids to write sqlite_schema
         yield from _settings(schema)
         yield "BEGIN;"
-        yield from _internal_tables(schema, stored)
+        if "sqlite_sequence" in stored:
+            yield from _counter_table(schema)
+        if statistics:
+            yield "PRAGMA writable_schema = ON;"  # without it, SQLite takes these names for itself alone
+            yield from (_made(row) for row in statistics)
+            yield "PRAGMA writable_schema = RESET;"
         yield from (_made(row) for row in tables if not row.name.startswith("sqlite_"))
         # AUTOINCREMENT writes its counters as rows come in, so SQLite's own tables are filled last.
         for table in sorted(schema.tables, key=lambda table: table.name.startswith("sqlite_")):
@@ -119,20 +129,17 @@ def _settings(schema: Schema) -> Iterator[str]:
     yield f"PRAGMA auto_vacuum = {schema.pragmas.auto_vacuum};"
     yield "PRAGMA foreign_keys = OFF;"
     yield "PRAGMA ignore_check_constraints = ON;"
-    if not schema.rows:
-        # The header takes the encoding with the first table, and keeps it when that goes.
+    if not schema.rows and schema.pragmas.encoding != "UTF-8":
+        # The header takes the encoding with the first table, and keeps it when that goes. Until then it is UTF-8.
         yield "CREATE TABLE sm_first (x);"
         yield "DROP TABLE sm_first;"
 
 
-def _internal_tables(schema: Schema, stored: set[str]) -> Iterator[str]:
-    """SQLite makes these itself, on the first occasion."""
-    if "sqlite_sequence" in stored:
-        scratch = quote_sqlite("sidemirror_" + "_" * max(len(row.name) for row in schema.rows))
-        yield f"CREATE TABLE {scratch} (x INTEGER PRIMARY KEY AUTOINCREMENT);"
-        yield f"DROP TABLE {scratch};"
-    if any(name.startswith("sqlite_stat") for name in stored):
-        yield "ANALYZE sqlite_schema;"
+def _counter_table(schema: Schema) -> Iterator[str]:
+    """SQLite makes it itself, on the first occasion."""
+    scratch = quote_sqlite("sidemirror_" + "_" * max(len(row.name) for row in schema.rows))
+    yield f"CREATE TABLE {scratch} (x INTEGER PRIMARY KEY AUTOINCREMENT);"
+    yield f"DROP TABLE {scratch};"
 
 
 def _rows(connection: sqlite3.Connection, table: Table, encoding: str) -> Iterator[str | BigRow]:
@@ -184,8 +191,10 @@ def _written(row: SchemaRow) -> str:
 
 def _verbatim(row: SchemaRow) -> str:
     """Corrects what was made of it."""
-    where = f"type = {_text(row.type)} AND name = {_text(row.name)}"
-    return f"UPDATE sqlite_schema SET sql = {_text(str(row.sql))} WHERE {where};"
+    sql = "NULL" if row.sql is None else _text(row.sql)
+    where = f"type = {_text(row.type)} AND name = {_text(row.name)} COLLATE NOCASE"
+    names = f"name = {_text(row.name)}, tbl_name = {_text(row.tbl_name)}"
+    return f"UPDATE sqlite_schema SET {names}, sql = {sql} WHERE {where};"
 
 
 def _text(value: str) -> str:

@@ -6,6 +6,8 @@ import math
 import re
 from collections.abc import Iterator
 
+from mirror.expressions import CODECS
+
 # A decimal of up to 15 digits and a small exponent is one operation on two exact doubles; beyond that, versions differ.
 _SHORT = re.compile(r"-?[0-9]{1,10}\.[0-9]{1,5}")
 _SHIFT = 62
@@ -16,9 +18,6 @@ _LINES = re.compile(r"[^\x00-\x09\x0b\x0c\x0e-\x1f\x7f\ufffe\uffff]*")
 _PIECE_BYTES = 1024 * 1024
 BIG_BYTES = 1024 * 1024  # a literal that should not stand in memory as a whole
 LARGEST = 2**62
-
-CODECS = {"UTF-8": "utf-8", "UTF-16le": "utf-16-le", "UTF-16be": "utf-16-be"}
-
 
 Value = int | float | bytes | None
 

@@ -14,12 +14,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote
 
-from mirror.errors import NotVerified, RestoreError, SourceLive, SourceUnsupported
+from mirror.errors import NotVerified, RestoreError, SourceLive, SourceUnreadable, SourceUnsupported
 from mirror.expressions import register
 from mirror.lines import table_content
 from mirror.names import quote_sqlite
 from mirror.part import SEQUENCE
-from mirror.schema import Schema, SchemaRow, Table, read_schema, write_schema_rows
+from mirror.schema import Schema, SchemaRow, Table, read_schema
+from mirror.schema_rebuild import write_schema_rows
+from mirror.super_journal import require_decided
 from mirror.temp_files import spill_beside
 from restore import foreign_keys, swap
 from restore.plan import TablesStep
@@ -42,6 +44,7 @@ def opened(step: TablesStep, scratch: Path) -> Iterator[sqlite3.Connection]:
             f"{step.database.file} is not there, so no table can be put into it",
             f"restore the whole file: --only {step.database.file}",
         )
+    _require_decided(step)
     with closing(sqlite3.connect(_uri(path, "mode=rw"), uri=True, isolation_level=None, timeout=_WAIT_SECONDS)) as file:
         file.setconfig(sqlite3.SQLITE_DBCONFIG_ENABLE_TRIGGER, False)  # type: ignore[attr-defined]
         try:
@@ -63,6 +66,19 @@ def opened(step: TablesStep, scratch: Path) -> Iterator[sqlite3.Connection]:
         finally:
             if file.in_transaction:
                 file.rollback()
+
+
+def _require_decided(step: TablesStep) -> None:
+    """Raises RestoreError for a file that SQLite would open here with what was never committed in it."""
+    try:
+        undecided = require_decided(step.destination)
+    except SourceUnreadable as error:
+        raise RestoreError(error.what, error.hint) from error
+    if undecided:
+        raise RestoreError(
+            f"{step.database.file} was left in the middle of a commit over several databases",
+            "start the bot once, so that SQLite takes it back, and stop it; or restore the whole file",
+        )
 
 
 @dataclass(frozen=True)

@@ -80,6 +80,7 @@ def _names(file: Path, plan: Plan) -> list[tuple[Path, DatabaseStep]]:
 def _dump(plan: Plan, step: DatabaseStep, database: Path) -> Path:
     """Writes the dump of a staged database, makes a database of it at the same time, and compares. Raises NotVerified."""
     dump, again = database.with_suffix(".sql"), database.with_suffix(".again")
+    again.touch()  # SQLite makes it with the first statement, and there may be none
     made = f", made {plan.at.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}" if plan.at else ""
     with (
         dump.open("w", encoding="utf-8", newline="") as file,

@@ -6,7 +6,7 @@ import sqlite3
 from dataclasses import dataclass
 from typing import Any
 
-from gallery.values import BLOBS, INTEGERS, INVALID, NUL_TEXTS, REALS, TEXTS
+from gallery.values import BLOBS, CODECS, INTEGERS, INVALID, LARGE, NUL_TEXTS, POINTS, REALS, SURROGATES, TEXTS
 from hypothesis import strategies as st
 
 TYPES = [
@@ -41,6 +41,10 @@ values = st.one_of(
     st.sampled_from([b for b in BLOBS if len(b) < 300]),
     st.binary(max_size=4),
     st.sampled_from([bytes(raw) for raw in INVALID]).map(lambda raw: ("raw", raw)),
+    st.lists(st.sampled_from(POINTS + SURROGATES), min_size=1, max_size=3).map(lambda points: ("points", points)),
+)
+large = st.tuples(st.sampled_from(["raw", "blob"]), st.sampled_from([b"\x00", b"a", b"\xc3\xa4", b"\xff"])).map(
+    lambda drawn: (drawn[0], drawn[1] * (LARGE // len(drawn[1])))
 )
 few = st.one_of(
     st.none(), st.integers(0, 4), st.sampled_from(["a", "A", "a ", "b", 1.0, 0.5, -0.0, "", b"a", "a\0", float("inf")])
@@ -82,13 +86,25 @@ class Step:
 
 
 def _executed(connection: sqlite3.Connection, statement: str, arguments: list[Any]) -> bool:
+    bound = []
     for value in arguments:
-        statement = statement.replace("{}", "CAST(? AS TEXT)" if isinstance(value, tuple) else "?", 1)
+        raw = _raw(connection, value) if isinstance(value, tuple) and value[0] != "blob" else None
+        statement = statement.replace("{}", "?" if raw is None else raw, 1)
+        if raw is None:
+            bound.append(value[1] if isinstance(value, tuple) else value)
     try:
-        connection.execute(statement, [value[1] if isinstance(value, tuple) else value for value in arguments])
+        connection.execute(statement, bound)
     except sqlite3.Error:
         return False
     return True
+
+
+def _raw(connection: sqlite3.Connection, value: tuple[str, Any]) -> str:
+    """A text of these very bytes: a literal is cast in the database's own encoding."""
+    kind, content = value
+    codec = CODECS[connection.execute("PRAGMA main.encoding").fetchone()[0]]
+    text = content if kind == "raw" else "".join(map(chr, content)).encode(codec, "surrogatepass")
+    return f"CAST(x'{text.hex()}' AS TEXT)"
 
 
 # What a column of a strict type, or of a key, takes in any case.
@@ -145,7 +161,9 @@ def inserts(draw: st.DrawFn) -> list[Step]:
 @st.composite
 def row_change(draw: st.DrawFn) -> list[Step]:
     kind = draw(
-        st.sampled_from(["insert", "insert", "update", "update", "few", "key", "rowid", "delete", "delete", "all"])
+        st.sampled_from(
+            ["insert", "insert", "update", "update", "few", "key", "rowid", "delete", "delete", "all", "bulk"]
+        )
     )
     if kind == "insert":
         return draw(inserts())
@@ -165,6 +183,14 @@ def row_change(draw: st.DrawFn) -> list[Step]:
             ("DELETE FROM {table} WHERE {a} = {}", (one,)),
         ],
         "all": [("DELETE FROM {table}", ())],
+        "bulk": [
+            (
+                f"INSERT OR REPLACE INTO {{table}} ({{a}}, {{b}}) WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 "
+                f"FROM n WHERE i < {draw(st.integers(500, 1200))}) SELECT 'row ' || i, i FROM n",
+                (),
+            ),
+            ("UPDATE OR IGNORE {table} SET {a} = {b}, {b} = {a}", ()),
+        ],
     }
     return [Step(statement, arguments, table, places) for statement, arguments in statements[kind]]
 
@@ -175,7 +201,19 @@ def schema_change(draw: st.DrawFn, without_rowid: bool) -> list[Step]:
     default = draw(st.sampled_from(["", "", " DEFAULT 5", " DEFAULT 'x'", " DEFAULT 1.5", " DEFAULT '7'"]))
     kind = draw(
         st.sampled_from(
-            ["add", "add", "drop column", "rename column", "rename", "drop", "create", "index", "vacuum", "pragma"]
+            [
+                "add",
+                "add",
+                "drop column",
+                "rename column",
+                "rename",
+                "drop",
+                "create",
+                "index",
+                "vacuum",
+                "pragma",
+                "stat",
+            ]
         )
     )
     statement = {
@@ -187,10 +225,30 @@ def schema_change(draw: st.DrawFn, without_rowid: bool) -> list[Step]:
         "create": draw(created(new, without_rowid)),
         "index": f"CREATE INDEX {quoted('i ' + new)} ON {{table}} ({{a}}, {{b}})",
         "vacuum": "VACUUM",
+        "stat": "ANALYZE",
         "pragma": f"PRAGMA user_version = {draw(st.integers(0, 99))}",
     }[kind]
     steps = [Step(statement, (), draw(st.integers(0, 3)), draw(positions))]
+    if kind == "stat":  # and what SQLite has where it is built with STAT4
+        sample = ("t", "i", "1 1", "0 0", draw(few), draw(st.binary(max_size=9)))
+        steps.append(Step("PRAGMA writable_schema = ON"))
+        steps.append(Step("CREATE TABLE IF NOT EXISTS sqlite_stat4(tbl,idx,neq,nlt,ndlt,sample)"))
+        steps.append(Step("INSERT INTO sqlite_stat4 VALUES ({}, {}, {}, {}, {}, {})", sample))
+        steps.append(Step("PRAGMA writable_schema = RESET"))
     return steps + (draw(inserts()) if kind == "create" else [])
+
+
+@st.composite
+def large_change(draw: st.DrawFn) -> list[Step]:
+    """A value of more than a megabyte comes, becomes another one, or goes, with whatever stands in its table."""
+    where = "{b} IS (SELECT max({b}) FROM {table})"
+    update, delete = (
+        f"UPDATE OR IGNORE {{table}} SET {{a}} = {{}} WHERE {where}",
+        f"DELETE FROM {{table}} WHERE {where}",
+    )
+    statement = draw(st.sampled_from([update, delete]))
+    arguments = (draw(large),) if statement == update else ()
+    return [Step(statement, arguments, draw(st.integers(0, 3)), draw(positions))]
 
 
 @st.composite
@@ -200,6 +258,7 @@ def lives(
     schema_changes: bool = True,
     encodings: tuple[str, ...] = ("UTF-8",),
     without_rowid: bool | None = None,
+    with_large: bool = False,
 ) -> Life:
     rowless = draw(st.booleans()) if without_rowid is None else without_rowid
     first = [Step(f"PRAGMA encoding = '{draw(st.sampled_from(encodings))}'")]
@@ -208,6 +267,8 @@ def lives(
     for table in range(3):
         first += [Step(step.statement, step.arguments, table) for step in draw(inserts())]
     change = st.one_of(row_change(), row_change(), schema_change(rowless)) if schema_changes else row_change()
+    if with_large:
+        change = st.one_of(change, large_change(), large_change())
     days = draw(st.lists(st.lists(change, min_size=1, max_size=4), min_size=1, max_size=max_days - 1))
     flat = [[step for steps in day for step in steps] for day in days]
     return Life([first, *flat], full=draw(st.booleans()), forgetful=draw(st.integers(0, 5)) == 0)

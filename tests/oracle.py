@@ -33,7 +33,7 @@ def describe(path: Path) -> dict[str, Any]:
         ]
         return {
             "header": {name: connection.execute(f"PRAGMA {name}").fetchone()[0] for name in PRAGMAS}
-            | {"versions": path.read_bytes()[18:20]},
+            | {"versions": path.read_bytes()[18:20], "empty": path.stat().st_size == 0},
             "schema": schema,
             "tables": {name: rows(connection, name) for name in stored},
         }

@@ -86,8 +86,8 @@ def _measure(view: sqlite3.Connection, file: str, names: list[str], shadow: Path
     try:
         found = opened.execute(
             # In this order only the trees that are asked for are read.
-            "SELECT s.tbl_name, sum(d.pgsize) FROM sqlite_schema AS s CROSS JOIN dbstat AS d "
-            "WHERE s.tbl_name IN (SELECT value FROM json_each(?)) AND d.name = s.name AND d.aggregate = TRUE "
+            "SELECT s.tbl_name, sum(d.pgsize) FROM main.sqlite_schema AS s CROSS JOIN temp.dbstat AS d "
+            "WHERE s.tbl_name IN (SELECT value FROM temp.json_each(?)) AND d.name = s.name AND d.aggregate = TRUE "
             "GROUP BY s.tbl_name",
             (json.dumps(names),),
         ).fetchall()

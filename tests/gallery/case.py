@@ -39,21 +39,15 @@ def rows(name: str, create: str, first: list[tuple[Any, ...]], then: list[tuple[
 
 
 def insert(connection: sqlite3.Connection, values: list[tuple[Any, ...]]) -> None:
-    connection.execute("CREATE TEMP TABLE IF NOT EXISTS raw (bytes BLOB)")
     for row in values:
-        parts = [_raw(connection, value) if isinstance(value, Raw) else "?" for value in row]
+        # A literal that is cast to TEXT is taken for what the database is encoded in, and a bound blob for UTF-8.
+        parts = [f"CAST(x'{value.hex()}' AS TEXT)" if isinstance(value, Raw) else "?" for value in row]
         plain = [value for value in row if not isinstance(value, Raw)]
         connection.execute(f"INSERT INTO t VALUES ({', '.join(parts)})", plain)
 
 
 class Raw(bytes):
     """TEXT of these very bytes, in the database's encoding."""
-
-
-def _raw(connection: sqlite3.Connection, value: Raw) -> str:
-    # A blob that comes from a table is cast in the database's encoding, a bound one as UTF-8.
-    row = connection.execute("INSERT INTO temp.raw VALUES (?)", (bytes(value),)).lastrowid
-    return f"(SELECT CAST(bytes AS TEXT) FROM temp.raw WHERE rowid = {row})"
 
 
 def _script(connection: sqlite3.Connection, script: str) -> None:

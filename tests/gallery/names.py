@@ -49,6 +49,15 @@ CASES: tuple[Case, ...] = (
     sql("names like our temporary tables", "CREATE TABLE up_0 (a); CREATE TABLE gone_0 (k0); CREATE TABLE up_1 (k0, c); CREATE TABLE n (n); "
         "INSERT INTO up_0 VALUES (1); INSERT INTO gone_0 VALUES (1), (2); INSERT INTO up_1 VALUES (1, 2); INSERT INTO n VALUES (1);",
         "UPDATE up_0 SET a = 2; DELETE FROM gone_0 WHERE k0 = 1; UPDATE up_1 SET c = 3; UPDATE n SET n = 2;"),
+    sql("names like our other temporary tables and like SQLite's own functions", "CREATE TABLE sm_raw (bytes BLOB, t TEXT); "
+        "CREATE INDEX on_sm_raw ON sm_raw (t); CREATE TRIGGER at_sm_raw AFTER DELETE ON sm_raw BEGIN SELECT 1; END; CREATE TABLE owners "
+        "(name, path); CREATE TABLE ranges_0 (low, high); CREATE TABLE dbstat (schema, name, pageno, path); CREATE TABLE c (k0); "
+        "CREATE TABLE pragma_table_list (schema, name, type); CREATE TABLE pragma_module_list (name); CREATE TABLE json_each (value); "
+        "CREATE TABLE sm_first (x); INSERT INTO sm_raw VALUES (x'00', CAST(x'ff' AS TEXT)), ('text', 'a' || char(0)), (1, 'plain'); "
+        "INSERT INTO owners VALUES (1, CAST(x'fe' AS TEXT)); INSERT INTO dbstat VALUES ('main', 'sm_raw', 1, '/'); "
+        "INSERT INTO pragma_table_list VALUES ('main', 'nothing', 'table'); INSERT INTO ranges_0 VALUES (1, 2);",
+        "UPDATE sm_raw SET t = CAST(x'fdfe' AS TEXT) WHERE bytes = 1; DELETE FROM owners; UPDATE dbstat SET path = x'ff'; "
+        "INSERT INTO sm_first VALUES (1); UPDATE pragma_table_list SET name = 'other'; UPDATE ranges_0 SET low = 0;"),
     sql("tables named sidemirror, temp, main and shadow", "CREATE TABLE sidemirror (a); CREATE TABLE temp (a); CREATE TABLE main (a); "
         "CREATE TABLE shadow (a); INSERT INTO main.main VALUES (1); INSERT INTO temp VALUES (1); INSERT INTO shadow VALUES (1);",
         "UPDATE main.main SET a = 2; UPDATE temp SET a = 2; UPDATE shadow SET a = 3;"),

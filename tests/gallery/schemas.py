@@ -5,6 +5,8 @@ from __future__ import annotations
 
 from gallery.case import Case, sql
 
+WRITABLE = "PRAGMA writable_schema = ON;"
+
 CASES: tuple[Case, ...] = (
     sql("CHECK and DEFAULT expressions", "CREATE TABLE t (a INTEGER CHECK (a > 0) DEFAULT (1 + 1), b TEXT DEFAULT CURRENT_TIMESTAMP, "
         "c DEFAULT 'it''s', d BLOB DEFAULT x'00ff', e REAL DEFAULT -0.5, f DEFAULT (hex(randomblob(4)))); "
@@ -39,6 +41,22 @@ CASES: tuple[Case, ...] = (
         "i + 1 FROM n WHERE i < 500) INSERT INTO t SELECT i, i FROM n; ANALYZE;", "DELETE FROM t WHERE a > 50; ANALYZE;"),
     sql("statistics with a counter", "CREATE TABLE t (id INTEGER PRIMARY KEY AUTOINCREMENT, a UNIQUE); INSERT INTO t (a) VALUES (1), (2); "
         "ANALYZE;", "UPDATE sqlite_stat1 SET stat = 'by hand'; INSERT INTO t (a) VALUES (3);"),
+    sql("statistics of other builds of SQLite", f"CREATE TABLE t (a, b); CREATE INDEX i ON t (a); INSERT INTO t VALUES (1, 2), (3, 4); ANALYZE; "
+        f"{WRITABLE} CREATE TABLE sqlite_stat3(tbl,idx,neq,nlt,ndlt,sample); CREATE TABLE sqlite_stat4(tbl,idx,neq,nlt,ndlt,sample); "
+        "INSERT INTO sqlite_stat4 VALUES ('t', 'i', '1 1', '0 0', '0 0', x'0302010102'), ('t', 'i', '1 1', '1 1', '1 1', x'03020103');",
+        "DELETE FROM sqlite_stat4 WHERE nlt = '0 0'; INSERT INTO sqlite_stat3 VALUES ('t', 'i', '1', '0', '0', 5); DELETE FROM t WHERE a = 1;"),
+    sql("statistics of other builds of SQLite, empty and alone", f"CREATE TABLE t (a); {WRITABLE} "
+        "CREATE TABLE sqlite_stat4(tbl,idx,neq,nlt,ndlt,sample);", "INSERT INTO t VALUES (1);"),
+    sql("SQL in the schema that is not in SQLite's own form", "CREATE TABLE t (a TEXT PRIMARY KEY, b); CREATE INDEX i ON t (b); "
+        "CREATE VIEW v AS SELECT a FROM t; CREATE TRIGGER r AFTER INSERT ON t BEGIN SELECT 1; END; CREATE VIRTUAL TABLE f USING fts5 (x); "
+        "CREATE TABLE n (id INTEGER PRIMARY KEY AUTOINCREMENT); INSERT INTO f VALUES ('words'); INSERT INTO n VALUES (5); "
+        f"INSERT INTO t VALUES ('x', 1); {WRITABLE} "
+        "UPDATE sqlite_schema SET sql = 'create table if not exists t(a TEXT PRIMARY KEY,b) ; -- by hand ' WHERE name = 't'; "
+        "UPDATE sqlite_schema SET sql = sql || ' ; ' WHERE name IN ('i', 'v', 'r', 'n'); "
+        "UPDATE sqlite_schema SET sql = 'create  virtual table IF NOT EXISTS f using fts5(x);' WHERE name = 'f'; "
+        "UPDATE sqlite_schema SET name = 'N', tbl_name = 'N' WHERE name = 'n'; PRAGMA writable_schema = RESET;",
+        "INSERT INTO t VALUES ('y', 2); INSERT INTO n VALUES (NULL); INSERT INTO f VALUES ('more'); "
+        f"{WRITABLE} UPDATE sqlite_schema SET sql = sql || '/* end */' WHERE name = 'i'; PRAGMA writable_schema = RESET;"),
     sql("FTS5", "CREATE VIRTUAL TABLE f USING fts5 (title, body, tokenize = 'porter'); INSERT INTO f VALUES ('one', 'running dogs'), "
         "('two', 'sleeping cats');", "INSERT INTO f VALUES ('three', 'more words'); DELETE FROM f WHERE title = 'one';"),
     sql("FTS5 with external content", "CREATE TABLE docs (id INTEGER PRIMARY KEY, body TEXT); CREATE VIRTUAL TABLE f USING fts5 (body, "

@@ -25,6 +25,14 @@ TEXTS = [
     "9223372036854775807", "2026-11-22", "2026-11-22T10:00:00.000Z", "10:00", "\u2028", "\x0b\x0c\x08", "%s", "$1", "{}",
 ]  # fmt: skip
 NUL_TEXTS = ["\0", "a\0", "\0a", "a\0b", "1\0"]
+# One of each class of code points, the edges of their encodings, and the ones that are no characters.
+POINTS = [
+    0x01, 0x7F, 0x80, 0x7FF, 0x800, 0xD7FF, 0xE000, 0xFDD0, 0xFDEF, 0xFEFF, 0xFFFC, 0xFFFD, 0xFFFE, 0xFFFF, 0x10000,
+    0x1F600, 0x1FFFE, 0x1FFFF, 0xFFFFF, 0x100000, 0x10FFFE, 0x10FFFF,
+]  # fmt: skip
+SURROGATES = [0xD800, 0xDBFF, 0xDC00, 0xDFFF]
+CODECS = {"UTF-8": "utf-8", "UTF-16le": "utf-16-le", "UTF-16be": "utf-16-be"}
+LARGE = 1_100_000  # bytes: more than values.BIG_BYTES
 BLOBS = [b"", b"\0", b"a", b"\xff\x00\xfe", b"\\x41", b"1", bytes(range(256)), b"\0" * 5000]
 INVALID = [
     Raw(b"\xff"), Raw(b"a\xc3"), Raw(b"\xed\xa0\x80"), Raw(b"\xc0\x80"), Raw(b"\xf4\x90\x80\x80"), Raw(b"\x80\0\x80"),
@@ -75,6 +83,59 @@ def _large_changed(connection: sqlite3.Connection) -> None:
     connection.execute("UPDATE t SET body = body || 'end', n = n + 1")
 
 
+def _large_among_many(connection: sqlite3.Connection, encoding: str = "UTF-8") -> None:
+    """The ranges of rowids of `many` are hashed by themselves; `few` is hashed whole; `k` has no rowids."""
+    connection.execute(f"PRAGMA encoding = '{encoding}'")
+    connection.executescript(
+        "CREATE TABLE many (id INTEGER PRIMARY KEY, body, n); CREATE TABLE few (body BLOB, t TEXT); "
+        "CREATE TABLE k (k TEXT PRIMARY KEY, body BLOB) WITHOUT ROWID; "
+        "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 2000) "
+        "INSERT INTO many SELECT i, 'row ' || i, i FROM n;"
+        f"UPDATE many SET body = zeroblob({LARGE}) WHERE id IN (7, 700);"
+        f"UPDATE many SET body = replace(hex(zeroblob({LARGE // 2})), '00', 'aä') WHERE id IN (8, 1400);"
+        f"UPDATE many SET body = CAST(x'ff' || zeroblob({LARGE}) AS TEXT) WHERE id = 1999;"
+        f"INSERT INTO few VALUES (zeroblob({LARGE}), 'x'), (x'00', hex(zeroblob({LARGE // 2}))), (x'01', 'y');"
+        f"INSERT INTO k VALUES ('a', zeroblob({LARGE})), ('b', zeroblob({LARGE}));"
+    )
+
+
+def _large_gone_and_other(connection: sqlite3.Connection) -> None:
+    connection.executescript(
+        "UPDATE many SET body = CAST(body || 'end' AS BLOB) WHERE id IN (7, 8); "
+        "DELETE FROM many WHERE id IN (700, 1400, 1999);"
+        "UPDATE few SET body = CAST(x'ff' || body AS BLOB) WHERE rowid = 1; DELETE FROM few WHERE rowid = 2;"
+        "UPDATE k SET body = CAST(x'ff' || body AS BLOB) WHERE k = 'a'; DELETE FROM k WHERE k = 'b';"
+    )
+
+
+def _code_points(encoding: str) -> Case:
+    """Texts as the bytes that they are in the file: from what Python binds, SQLite makes U+FFFD of some in UTF-16."""
+
+    def raw(*points: int) -> Raw:
+        return Raw("".join(map(chr, points)).encode(CODECS[encoding], "surrogatepass"))
+
+    texts = [raw(*points) for point in POINTS for points in ((point,), (0x61, point), (point, 0x62, point))]
+    texts += [raw(*points) for point in SURROGATES for points in ((point,), (0x61, point, 0x62), (point, point))]
+    texts += [raw(0xDC00, 0xD800), raw(*([0x78] * 600_000), 0xFFFF), raw(0xFEFF, 0xFFFE), Raw(raw(0x61, 0x62) + b"\0")]
+
+    def fill(connection: sqlite3.Connection, values: list[Raw]) -> None:
+        insert(connection, [(text, text, text, index) for index, text in enumerate(values)])
+        connection.execute("INSERT OR REPLACE INTO w SELECT v, v FROM t WHERE length(v) < 10")
+
+    def make(connection: sqlite3.Connection) -> None:
+        connection.execute(f"PRAGMA encoding = '{encoding}'")
+        connection.execute("CREATE TABLE t (v TEXT PRIMARY KEY, i INTEGER, x, n INTEGER)")
+        connection.execute("CREATE TABLE w (k TEXT PRIMARY KEY, x) WITHOUT ROWID")
+        fill(connection, texts[::2])
+
+    def change(connection: sqlite3.Connection) -> None:
+        connection.execute("UPDATE t SET x = v || 'end' WHERE n % 3 = 1")
+        connection.execute("DELETE FROM t WHERE n % 3 = 2")
+        fill(connection, texts[1::2])
+
+    return Case(f"every class of code points, {encoding}", make, change)
+
+
 CASES: tuple[Case, ...] = (
     Case("every class in every kind of column", _every_class, _swap_classes),
     Case("every class in every kind of column, UTF-16le", lambda c: _every_class(c, "UTF-16le"), _swap_classes),
@@ -102,5 +163,12 @@ CASES: tuple[Case, ...] = (
          [(0, 1), (1, 0), (2, -1), ("t", "true"), (0.5, "1"), (None, b"1"), (1.0, 0.0)], [(2**62, "f")]),
     rows("empty text against NULL", "CREATE TABLE t (v TEXT, w BLOB)", [("", b""), (None, None), ("", None)], [(None, b"")]),
     Case("the same number in another class", _numbers_in_two_classes, _same_number_other_class),
+    *map(_code_points, CODECS),
     Case("values of megabytes", _large, _large_changed),
+    Case("values of megabytes in small and large tables", _large_among_many, _large_gone_and_other),
+    Case(
+        "values of megabytes in small and large tables, UTF-16be",
+        lambda c: _large_among_many(c, "UTF-16be"),
+        _large_gone_and_other,
+    ),
 )  # fmt: skip

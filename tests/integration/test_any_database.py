@@ -10,7 +10,7 @@ from pathlib import Path
 from fix_schemas import Life, lives
 from fix_source import Source
 from fix_target import Target
-from hypothesis import given
+from hypothesis import given, settings
 
 from backup.thin import thin
 from mirror.retention import parse_rules
@@ -62,6 +62,12 @@ def test_every_restore_point_of_a_life_of_many_row_changes_comes_back(life: Life
 
 @given(life=lives(encodings=("UTF-16le", "UTF-16be")))
 def test_every_restore_point_of_any_life_in_utf_16_comes_back(life: Life, target: Target) -> None:
+    _live(life, target)
+
+
+@settings(max_examples=max(10, settings.default.max_examples // 8))
+@given(life=lives(encodings=("UTF-8", "UTF-16le"), with_large=True))
+def test_every_restore_point_of_any_life_with_large_values_comes_back(life: Life, target: Target) -> None:
     _live(life, target)
 
 

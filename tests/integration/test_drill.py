@@ -17,6 +17,7 @@ from backup.drill import Drill, drill
 from backup.outcome import DrillTold, Outcome
 from backup.scheduler import Scheduler
 from backup.thin import thin
+from mirror import expressions
 from mirror.retention import parse_rules
 from mirror.target import connected
 
@@ -90,6 +91,18 @@ def test_whatever_somebody_changed_in_the_mirror_fails_the_drill(mirrored: Sourc
     [trouble] = found["outcome"]["troubles"]
     assert (trouble["subject"], trouble["kind"]) == ("drill", "DrillFailed")
     assert told in trouble["what"]
+
+
+def test_what_mirror_and_hash_lose_alike_fails_the_drill(source: Source, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(expressions, "_LOST_IN_UTF_16", expressions._LOST)  # as it was once
+    source.write("PRAGMA encoding = 'UTF-16le'; CREATE TABLE t (a TEXT); INSERT INTO t VALUES (CAST(x'ffff' AS TEXT))")
+    source.run()
+    assert drill(source.settings).problems == (
+        "bot.db has the right content hash, and is not the local copy to the byte: table t, row 1",
+    )
+    monkeypatch.undo()
+    assert source.run("full").committed
+    assert drill(source.settings).ok
 
 
 def test_a_document_that_was_changed_in_the_target_fails_the_drill_and_a_good_one_ends_the_trouble(

@@ -155,3 +155,16 @@ def test_an_emptied_database_that_was_accepted_by_mistake_comes_back(mirrored: S
     with closing(sqlite3.connect(mirrored.sqlite / "bot.db")) as connection:
         assert connection.execute("SELECT count(*) FROM t").fetchone() == (302,)
         assert connection.execute("SELECT a FROM t WHERE id = 5").fetchone() == ("changed",)
+
+
+def test_a_file_that_never_had_a_byte_may_go_and_one_with_a_setting_may_not(source: Source) -> None:
+    source.environ["GUARD_SHRINK"] = "50%"
+    (source.sqlite / "opened.db").touch()
+    source.write("PRAGMA user_version = 7", "bot.db")
+    source.point()
+    source.verify()
+    (source.sqlite / "opened.db").unlink()
+    source.point()
+    source.verify()
+    (source.sqlite / "bot.db").unlink()
+    assert isinstance(refusal(source), GuardHeld)
