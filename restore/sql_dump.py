@@ -175,7 +175,11 @@ def _query(rowid: str, names: list[str], table: str, size: int) -> str:
 
 
 def _made(row: SchemaRow) -> str:
-    return f"{row.sql};" if sqlite3.complete_statement(f"{row.sql};") else f"{row.sql}\n;"  # a comment is its last word
+    sql = str(row.sql)
+    for at, character in enumerate(sql):
+        if character == ";" and sqlite3.complete_statement(sql[: at + 1]):
+            return sql[: at + 1]  # written by hand, with something behind its end; `_verbatim` puts that back
+    return f"{sql};" if sqlite3.complete_statement(f"{sql};") else f"{sql}\n;"  # a comment is its last word
 
 
 def _is_changed_on_its_way(row: SchemaRow) -> bool:
