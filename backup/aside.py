@@ -33,6 +33,11 @@ STUCK_PAUSE, LONGEST_STUCK_PAUSE = 60.0, 6 * 3600.0
 TIMES_WHAT_IT_TOOK = 20.0
 CHEAP_SECONDS = 0.2
 
+# What may be over in a moment (a writer's lock, a half-written document) is no refusal before it has lasted so long.
+BUSY_SECONDS = 30.0
+HALF_WRITTEN_SECONDS = 3.0
+LOOK_AGAIN_SECONDS = 0.5
+
 # What a look at the file alone can find; the rest needs the target.
 _OF_THE_FILE = (SourceBusy, SourceCorrupt, SourceFault, SourceMissing, SourceUnreadable, SourceUnsupported, Stuck)
 
@@ -46,6 +51,12 @@ class _Refused:
     took: float
     at: float
     pause: float
+    since: float
+    patience: float  # so long it is waited for
+
+    @property
+    def waits(self) -> bool:
+        return time.monotonic() - self.since < self.patience
 
 
 @dataclass
@@ -65,36 +76,39 @@ class Aside:
             ends = counted(state_dir).get(file, 0)
             if ends < ENDS:
                 return None
-            known = self._remember(file, "", stuck(file, ends), 0.0)
+            known = self._remember(file, kind, "", stuck(file, ends), 0.0)
         if isinstance(known.error, Stuck) or (known.took > CHEAP_SECONDS and isinstance(known.error, _OF_THE_FILE)):
             return self._tried_alone(known, file, kind, folder, signature, state_dir)
         return None if full or self._due(known, signature) else known.error
 
-    def refused(self, file: str, signature: str, error: SidemirrorError, took: float) -> None:
+    def refused(self, file: str, kind: str, signature: str, error: SidemirrorError, took: float) -> None:
         """It was looked at and is refused."""
         if self.lasting:
-            self._remember(file, signature, error, took)
+            self._remember(file, kind, signature, error, took)
+
+    def waits(self, file: str) -> bool:
+        """Whether what is wrong with the file may be over in a moment, and is not told yet."""
+        return file in self._refused and self._refused[file].waits
 
     def forget(self, file: str) -> None:
         """It came through, or a person said what is to become of it."""
         self._refused.pop(file, None)
 
-    def known(self, file: str) -> SidemirrorError | None:
-        """What was wrong with the file at the last look."""
-        known = self._refused.get(file)
-        return known.error if known else None
-
     def close(self) -> None:
         self.trials.close()
 
-    def _remember(self, file: str, signature: str, error: SidemirrorError, took: float) -> _Refused:
+    def _remember(self, file: str, kind: str, signature: str, error: SidemirrorError, took: float) -> _Refused:
         before = self._refused.get(file)
         first, longest = (
             (STUCK_PAUSE, LONGEST_STUCK_PAUSE) if isinstance(error, Stuck) else (FIRST_PAUSE, LONGEST_PAUSE)
         )
         same = before is not None and before.signature == signature and type(before.error) is type(error)
         pause = min(max(first, before.pause * 2), longest) if before is not None and same else first
-        known = _Refused(signature, error, took, time.monotonic(), max(pause, TIMES_WHAT_IT_TOOK * took))
+        now = time.monotonic()
+        since = before.since if before is not None and type(before.error) is type(error) else now
+        known = _Refused(
+            signature, error, took, now, max(pause, TIMES_WHAT_IT_TOOK * took), since, _patience(kind, error)
+        )
         self._refused[file] = known
         return known
 
@@ -103,6 +117,8 @@ class Aside:
         since = time.monotonic() - known.at
         if isinstance(known.error, Stuck):
             return since >= known.pause
+        if known.waits:
+            return since >= LOOK_AGAIN_SECONDS
         return since >= known.pause or (signature != known.signature and since >= TIMES_WHAT_IT_TOOK * known.took)
 
     def _tried_alone(
@@ -120,7 +136,13 @@ class Aside:
             return None
         if isinstance(known.error, Stuck) and not isinstance(error, Stuck):
             error = Stuck(f"{known.error.what}; alone it was read as: {error.what}", HINT)
-        return self._remember(file, signature, error, known.took).error
+        return self._remember(file, kind, signature, error, known.took).error
+
+
+def _patience(kind: str, error: SidemirrorError) -> float:
+    if isinstance(error, SourceBusy):
+        return BUSY_SECONDS
+    return HALF_WRITTEN_SECONDS if isinstance(error, SourceCorrupt) and kind == "document" else 0.0
 
 
 def stuck(file: str, ends: int) -> Stuck:

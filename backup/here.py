@@ -9,6 +9,7 @@ from urllib.parse import quote
 
 from backup import aside, snapshot
 from backup.config import BackupSettings
+from backup.locked import locked
 from backup.read_lock import BUSY_SECONDS, require_openable
 from mirror.errors import SidemirrorError
 from mirror.names import quote_sqlite
@@ -17,8 +18,8 @@ from mirror.names import quote_sqlite
 def rows_here(settings: BackupSettings, file: str) -> dict[str, int] | None:
     """Rows of each table of a database; None where it cannot be read (the run says why)."""
     path = settings.sqlite_dir / file
-    if file in aside.counted(settings.state_dir):
-        return None  # a run was ended at it
+    if file in aside.counted(settings.state_dir) or locked(path):
+        return None  # a run was ended at it, or it would be waited for
     try:
         require_openable(path)
         return _count(f"file:{quote(str(path))}?mode=ro")

@@ -26,13 +26,11 @@ from backup.changes import (
     Pending,
     Refusal,
     TableChange,
-    TableChanged,
-    TableDropped,
 )
 from backup.config import BackupSettings
 from backup.faults import blamed
 from backup.integrity import explain
-from backup.pair import Pair
+from backup.locked import require_unlocked
 from backup.refresh import Base
 from backup.session import LastRead, Session
 from backup.shadows import Shadows
@@ -40,12 +38,12 @@ from backup.signature import signature
 from backup.source import SourceFiles
 from backup.state import read_json
 from backup.taken_back import note_of, state_then
+from backup.too_large import refuse_what_is_too_large
 from backup.turns import Turns
 from mirror.catalog import CatalogDatabase, CatalogDocument, State
-from mirror.errors import GuardHeld, SidemirrorError, SourceError, SourceUnsupported, TargetEdited
+from mirror.errors import GuardHeld, SidemirrorError, SourceError, TargetEdited
 from mirror.schema import Schema, read_schema
 from mirror.schema_rebuild import require_restorable
-from mirror.values import LARGEST_BYTES, is_big_row
 
 SIGNATURES = "signatures.json"
 
@@ -72,6 +70,7 @@ class Work:
     pending: list[Pending] = field(default_factory=list)
     refusals: list[Refusal] = field(default_factory=list)
     sent: bool = False  # only the answer to the commit is missing: what was sent may be what the target has
+    waiting: list[str] = field(default_factory=list)  # what may be over in a moment, and is no refusal yet
     committed: bool = False
 
     @property
@@ -106,7 +105,7 @@ def _turn(work: Work, kind: str, file: str, seen: str, look_at: Callable[[], Non
         work.session.aside.forget(file)
     told = work.session.aside.why(file, kind, folder, seen, work.settings.state_dir, work.full)
     if told is not None:
-        work.refusals.append(Refusal(file, told))
+        _put_off(work, file, told)
         return
     work.turns.at(file, turns.limit(turns.size(folder / file)))
     began = time.monotonic()
@@ -114,10 +113,17 @@ def _turn(work: Work, kind: str, file: str, seen: str, look_at: Callable[[], Non
         with blamed(file):
             look_at()
     except (SourceError, TargetEdited) as error:
-        work.refusals.append(Refusal(file, error))
-        work.session.aside.refused(file, seen, error, time.monotonic() - began)
+        work.session.aside.refused(file, kind, seen, error, time.monotonic() - began)
+        _put_off(work, file, error)
     else:
         work.session.aside.forget(file)
+
+
+def _put_off(work: Work, file: str, error: SidemirrorError) -> None:
+    if work.session.aside.waits(file):
+        work.waiting.append(file)
+    else:
+        work.refusals.append(Refusal(file, error))
 
 
 def _look_at_databases(work: Work, files: tuple[str, ...]) -> None:
@@ -147,7 +153,7 @@ def _refuse_what_is_gone(work: Work, files: SourceFiles) -> None:
             continue
         if known.file in work.accepted or known.pragmas.page_size == 0:  # which never had a byte
             work.removed.append(known)
-        elif known.file not in refused:
+        elif not _is_in(known.file, refused):
             rows = sum(table.content.rows for table in known.tables)
             lost = f"{len(known.tables)} tables with {rows} rows"
             work.refusals.append(Refusal(known.file, guard.missing(known.file, lost)))
@@ -156,7 +162,7 @@ def _refuse_what_is_gone(work: Work, files: SourceFiles) -> None:
             continue
         if document.file in work.accepted:
             work.documents.append(DocumentChange(document.file, document, None))
-        elif document.file not in refused:
+        elif not _is_in(document.file, refused):
             work.refusals.append(Refusal(document.file, guard.missing(document.file, "the document")))
 
 
@@ -168,7 +174,14 @@ def _look_twice(work: Work, file: str, known: CatalogDatabase | None, seen: str,
         _look_at_database(work, file, known, seen, None)
 
 
+def _is_in(file: str, refused: set[str]) -> bool:
+    """Whether the file was refused, or a folder that it is in."""
+    return file in refused or any(parent.as_posix() in refused for parent in Path(file).parents)
+
+
 def _look_at_database(work: Work, file: str, known: CatalogDatabase | None, seen: str, base: Base | None) -> None:
+    if work.session.aside.lasting:  # it is tried again in a moment; others are not kept waiting for it
+        require_unlocked(work.settings.sqlite_dir / file)
     path = work.shadows.path(file, work.identity.token)
     work.open.callback(_forget_unless_kept, work, path)
     copy = snapshot.take(work.settings.sqlite_dir / file, path, work.full, base)
@@ -181,7 +194,7 @@ def _look_at_database(work: Work, file: str, known: CatalogDatabase | None, seen
     except sqlite3.Error as error:
         raise explain(error, file) from error
     known, tables = found.known, found.tables
-    _refuse_what_is_too_large(path, found.pair, tables)
+    refuse_what_is_too_large(path, found.pair, tables)
     meant = _guard(work, file, known, tables)
     guarded = work.settings.guard_shrink and file not in work.accepted
     if known is not None and guarded and not note_of(work.settings, file, str(known.token)):
@@ -242,21 +255,6 @@ def _rows_then(known: CatalogDatabase, point: CatalogDatabase, tables: tuple[str
     return now | {name: rows for name, rows in then.items() if name in tables}
 
 
-def _refuse_what_is_too_large(path: Path, pair: Pair, tables: tuple[TableChange, ...]) -> None:
-    """Raises SourceUnsupported for a value that the target could take today and not remember tomorrow."""
-    if path.stat().st_size <= LARGEST_BYTES:
-        return
-    for change in tables:
-        if isinstance(change, TableDropped):
-            continue
-        number = change.number if isinstance(change, TableChanged) else None
-        if pair.has_row(change.table, is_big_row(change.mirror, size=LARGEST_BYTES), number):
-            raise SourceUnsupported(
-                f"table {change.table.name} has a value of more than {LARGEST_BYTES // 1_000_000} MB",
-                "keep files of that size beside the database, and their names in it; all other databases go on",
-            )
-
-
 def _schema_of(copy: snapshot.Snapshot) -> Schema:
     connection = sqlite3.connect(f"{copy.path.as_uri()}?mode=ro&immutable=1", uri=True)
     try:
@@ -281,8 +279,9 @@ def _look_at_documents(work: Work, files: tuple[str, ...]) -> None:
 
 def _look_at_document(work: Work, file: str, known: CatalogDocument | None, seen: str, last: LastRead | None) -> None:
     settings = work.settings
+    patience = 0.0 if work.session.aside.lasting else documents.HALF_WRITTEN_SECONDS
     was_json = partial(small_document.was_json, work.connection, work.state, known)
-    document = documents.read(documents.reading(settings), file, was_json)
+    document = documents.read(documents.reading(settings), file, was_json, patience)
     work.open.callback(document.close)
     if known and file not in work.accepted:
         small_document.check(work.connection, settings, known, document, last)

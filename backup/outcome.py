@@ -92,11 +92,12 @@ def write(state_dir: Path, outcome: Outcome) -> None:
 def succeeded(before: Outcome, report: Report) -> Outcome:
     """After a run that came through; refusals of single files keep the freshness where it was."""
     wrong = [(refusal.file, refusal.error) for refusal in report.refusals]
+    equal = not wrong and not report.waiting
     return replace(
         before,
-        equal_at=before.equal_at if wrong else _iso(report.looked_at),
+        equal_at=_iso(report.looked_at) if equal else before.equal_at,
         tried_at=_iso(report.looked_at),
-        full_at=_iso(report.looked_at) if report.kind == "full" and not wrong else before.full_at,
+        full_at=_iso(report.looked_at) if report.kind == "full" and equal else before.full_at,
         written_at=_iso(report.looked_at) if report.written else before.written_at,
         run=report.run,
         target_bytes=report.target_bytes,

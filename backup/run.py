@@ -50,6 +50,7 @@ class Report:
     seconds: float
     counts: Counts
     refusals: tuple[Refusal, ...]
+    waiting: tuple[str, ...]  # files that were locked or half written just then, and are looked at again in a moment
     target_bytes: int  # pg_database_size before the run; 0 before the first
 
 
@@ -89,7 +90,7 @@ def run(settings: BackupSettings, kind: str, token: UUID | None = None, session:
         if state is not None or not work.changes.empty:
             runs.end(*_place(work))
         _remember(work, files.databases)
-        refused = {refusal.file for refusal in work.refusals}
+        refused = {refusal.file for refusal in work.refusals} | set(work.waiting)
         aside.came_through(settings.state_dir, {*files.databases, *files.documents} - refused)
         if work.full:
             thin(connection, settings.source_name, settings.retention, target_time(connection))
@@ -209,6 +210,7 @@ def _report(work: Work, counts: Counts, looked_at: datetime, seconds: float) -> 
         seconds=seconds,
         counts=counts,
         refusals=tuple(work.refusals),
+        waiting=tuple(work.waiting),
         target_bytes=work.state.target_bytes if work.state else 0,
     )
 

@@ -39,6 +39,7 @@ from mirror.log_line import of_run
 
 FIRST_PAUSE = timedelta(seconds=5)
 LONGEST_PAUSE = timedelta(minutes=10)
+AGAIN_PAUSE = timedelta(seconds=1)  # for what was locked or half written just then
 LONGEST_DRILL_PAUSE = timedelta(hours=1)
 HEARTBEAT_SECONDS = 5.0
 _POLL_SECONDS = 1.0
@@ -183,6 +184,8 @@ class Scheduler:
 
     def _plan_after(self, report: Report) -> None:
         """What was refused is tried again; in between it is met by runs by change, which do not put that off."""
+        if report.waiting:
+            self.agenda.put("run", AGAIN_PAUSE)
         if report.refusals and report.kind == "change":
             if self.agenda.date_of(_RETRY + "run", _RETRY + "full") is None:
                 self._try_again("run")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -11,7 +12,7 @@ from pathspec import GitIgnoreSpec
 
 from mirror import safe_files
 from mirror.catalog_values import OUR_FOLDERS
-from mirror.errors import SourceMissing, SourceUnreadable, SourceUnsupported
+from mirror.errors import SourceError, SourceMissing, SourceUnreadable, SourceUnsupported
 from mirror.safe_files import SIDE_FILES
 
 MAGIC = b"SQLite format 3\0"  # https://www.sqlite.org/fileformat2.html#the_database_header
@@ -27,7 +28,7 @@ class SourceFiles:
 
     databases: tuple[str, ...]
     documents: tuple[str, ...]
-    refused: tuple[tuple[str, SourceUnsupported], ...] = ()
+    refused: tuple[tuple[str, SourceError], ...] = ()
 
 
 def find(sqlite_dir: Path, json_dir: Path, json_glob: GitIgnoreSpec) -> SourceFiles:
@@ -37,7 +38,7 @@ def find(sqlite_dir: Path, json_dir: Path, json_glob: GitIgnoreSpec) -> SourceFi
     """
     databases: list[str] = []
     documents: list[str] = []
-    refused: list[tuple[str, SourceUnsupported]] = []
+    refused: list[tuple[str, SourceError]] = []
 
     def sort(name: str, why: Why | None, into: list[str]) -> None:
         if why is None and _utf8(name):
@@ -46,7 +47,7 @@ def find(sqlite_dir: Path, json_dir: Path, json_glob: GitIgnoreSpec) -> SourceFi
             shown = os.fsencode(name).decode(errors="backslashreplace")
             refused.append((shown, (why or _not_utf8)(shown)))
 
-    for name, path in _files(sqlite_dir, "SQLITE_DIR"):
+    for name, path in _files(sqlite_dir, "SQLITE_DIR", refused):
         if path.is_symlink() and path.is_dir():
             sort(name, _link, databases)
         elif is_database(path, sqlite_dir):
@@ -54,7 +55,7 @@ def find(sqlite_dir: Path, json_dir: Path, json_glob: GitIgnoreSpec) -> SourceFi
             sort(name, _no_file(path), databases)
         elif json_glob.match_file(name):
             sort(name, _document_among_databases, databases)
-    for name, path in _files(json_dir, "JSON_DIR"):
+    for name, path in _files(json_dir, "JSON_DIR", refused):
         if path.is_symlink() and path.is_dir():
             sort(name, _link, documents)
         elif json_glob.match_file(name):
@@ -141,7 +142,8 @@ def _named_as_database(path: Path) -> bool:
     return path.suffix.lower() in DATABASE_SUFFIXES
 
 
-def _files(folder: Path, variable: str) -> Iterator[tuple[str, Path]]:
+def _files(folder: Path, variable: str, refused: list[tuple[str, SourceError]]) -> Iterator[tuple[str, Path]]:
+    """Every file below the folder. A folder in it that cannot be looked into is refused, and the others go on."""
     if not folder.is_dir():
         raise SourceMissing(
             f"the folder {folder} is not there",
@@ -149,13 +151,21 @@ def _files(folder: Path, variable: str) -> Iterator[tuple[str, Path]]:
         )
 
     def unreadable(error: OSError) -> None:
-        raise SourceUnreadable(
+        told = SourceUnreadable(
             f"cannot look into {error.filename}: {error.strerror}",
             "run the sidecar as the bot's user (BOT_UID and BOT_GID in .env)",
         )
+        if Path(error.filename) == folder:
+            raise told
+        if error.errno != errno.ENOENT:  # gone meanwhile
+            refused.append((Path(error.filename).relative_to(folder).as_posix(), told))
 
     for parent, folders, names in os.walk(folder, onerror=unreadable):
         folders[:] = sorted(name for name in folders if name not in OUR_FOLDERS and not name.startswith("."))
+        if not os.access(parent, os.X_OK) and Path(parent) != folder:
+            unreadable(PermissionError(errno.EACCES, os.strerror(errno.EACCES), parent))
+            folders.clear()
+            continue
         links = [name for name in folders if Path(parent, name).is_symlink()]
         for name in sorted([*names, *links]):
             path = Path(parent, name)

@@ -111,7 +111,7 @@ def _tables_of(view: sqlite3.Connection, state: State) -> None:
 
 def _tables_here(view: sqlite3.Connection, work: Work, now: float) -> None:
     """Rows in the source: those of the mirror where the two are equal, counted where something was refused."""
-    refused = {refusal.file for refusal in work.refusals}
+    refused = {refusal.file for refusal in work.refusals} | set(work.waiting)
     marks = ", ".join("?" * len(refused))
     view.execute(f"UPDATE tables SET here = mirror WHERE here IS NOT mirror AND file NOT IN ({marks})", (*refused,))
     files = {file for (file,) in view.execute("SELECT DISTINCT file FROM tables WHERE NOT gone")}
@@ -123,7 +123,8 @@ def _tables_here(view: sqlite3.Connection, work: Work, now: float) -> None:
             "WHERE bytes IS NOT ?2",
             (file, found),
         )
-    for file in sorted(refused & files):
+    # Nobody's change waits for it.
+    for file in sorted(refused & files) if work.identity.kind != "change" else ():
         [(counted_at,)] = view.execute("SELECT here_at FROM databases WHERE file = ?", (file,))
         if counted_at is None or now - counted_at > COUNT_AGAIN_SECONDS:
             store.set_here(view, file, rows_here(work.settings, file) or {}, now)

@@ -17,7 +17,7 @@ from backup.aside import Aside
 from backup.run import run
 from backup.session import Session
 from backup.watch import Watch
-from mirror.errors import SourceFault, Stuck
+from mirror.errors import SourceFault, SourceUnreadable, Stuck
 
 
 @contextmanager
@@ -120,6 +120,68 @@ def test_a_run_that_hangs_at_a_file_is_told_and_ended_and_the_file_set_aside(sou
         [refusal] = source.try_run().refusals
     assert (refusal.file, type(refusal.error)) == ("held.db", Stuck)
     assert [database.file for database in source.read_state().databases] == ["good.db"]
+
+
+def test_bad_files_are_not_read_again_when_a_good_one_changes(source: Source) -> None:
+    source.write(GOOD, "good.db")
+    for number in range(6):
+        (source.json / f"{number}.json").write_text('{"whole": 1}')
+    source.run()
+    source.write(GOOD + "INSERT INTO t (b) SELECT hex(zeroblob(500)) FROM t, t, t, t, t;", "corrupt.db")
+    with (source.sqlite / "corrupt.db").open("r+b") as file:
+        file.seek(4096 * 2)
+        file.write(b"\xde\xad\xbe\xef" * 200)
+    (source.sqlite / "notes.db").write_text("only some text, long enough to be no header at all")
+    for number in range(6):
+        (source.json / f"{number}.json").write_text('{"half": ')
+    session = Session(aside=Aside(lasting=True))
+    refused = session.aside._refused
+    try:
+        with held(source):
+            report = run(source.settings, "full", session=session)
+            assert sorted(refusal.file for refusal in report.refusals) == ["corrupt.db", "notes.db"]
+            assert sorted(report.waiting) == [*(f"{n}.json" for n in range(6)), "held.db"], (
+                "they may be right in a moment"
+            )
+            for known in refused.values():
+                known.since, known.pause = known.since - 60, 600.0
+            at = {file: known.at for file, known in refused.items()}
+            for value in range(3):
+                source.write(f"INSERT INTO t (b) VALUES ('{value}')", "good.db")
+                report = run(source.settings, "change", session=session)
+                assert report.counts.upserted == 1
+                assert (len(report.refusals), report.waiting) == (9, ())
+            assert {file: known.at for file, known in refused.items()} == at
+            (source.json / "3.json").write_text("{}")
+            report = run(source.settings, "change", session=session)
+            assert "3.json" not in [refusal.file for refusal in report.refusals]
+        refused["held.db"].pause = 0.0
+        report = run(source.settings, "run", session=session)
+        assert "held.db" not in [refusal.file for refusal in report.refusals]
+    finally:
+        session.close()
+
+
+def test_a_folder_that_cannot_be_looked_into_is_refused_alone(source: Source) -> None:
+    for folder in ("locked", "listed"):
+        (source.sqlite / folder).mkdir()
+        source.write(GOOD, f"{folder}/bot.db")
+    source.write(GOOD, "good.db")
+    source.run()
+    (source.sqlite / "locked").chmod(0)
+    (source.sqlite / "listed").chmod(0o444)
+    source.write("INSERT INTO t (b) VALUES ('new')", "good.db")
+    try:
+        report = source.try_run()
+    finally:
+        for folder in ("locked", "listed"):
+            (source.sqlite / folder).chmod(0o755)
+    assert [(r.file, type(r.error)) for r in report.refusals] == [
+        ("listed", SourceUnreadable),
+        ("locked", SourceUnreadable),
+    ]
+    assert report.counts.upserted == 1
+    source.run()
 
 
 def test_a_run_that_a_person_ends_is_not_counted(source: Source) -> None:
