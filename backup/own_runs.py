@@ -124,9 +124,9 @@ class OwnRuns:
             ) from error
 
 
-def require_ours(runs: OwnRuns, state: State | None, source: str, sqlite_dir: Path) -> None:
+def require_ours(runs: OwnRuns, state: State | None, source: str, notes_dir: Path) -> None:
     """Raises TargetTaken when the target's last writing is not one that this state folder made, or a restore here."""
-    if state is None or state.token is None or runs.knows(state.token) or state.token in taken.read(sqlite_dir):
+    if state is None or state.token is None or runs.knows(state.token) or state.token in taken.read(notes_dir):
         return
     last = runs.last
     if last is not None and state.last_run < last.number and state.last_run < runs.all[0].number:

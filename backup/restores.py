@@ -13,6 +13,7 @@ from backup.alert import Message
 from backup.events import Event
 from backup.log import LOG_FILE
 from mirror.log_line import formatter
+from mirror.plain_text import shown
 from mirror.restores import Done, read
 
 # A sidecar that knows of none yet (a new server, a lost state folder) tells those of the last day.
@@ -21,24 +22,24 @@ FIRST_LOOK = timedelta(days=1)
 log = logging.getLogger(__name__)
 
 
-def since(sqlite_dir: Path, until: str) -> tuple[Done, ...]:
+def since(notes_dir: Path, until: str) -> tuple[Done, ...]:
     """Those made after `until` (ISO 8601), oldest first."""
     known = datetime.fromisoformat(until)
-    return tuple(done for done in read(sqlite_dir) if datetime.fromisoformat(done.at) > known)
+    return tuple(done for done in read(notes_dir) if datetime.fromisoformat(done.at) > known)
 
 
 def write_down(state_dir: Path, log_format: str, source: str, done: tuple[Done, ...]) -> None:
     """A line in the log, also in the scheduler's log file, and an event for each."""
     with _log_file(state_dir / LOG_FILE, log_format):
         for one in done:
-            log.info("%s. %s", one.what, _kept(one))
-    events.append(state_dir, *(Event(one.at, "Restored", source, one.what, _kept(one)) for one in done))
+            log.info("%s. %s", shown(one.what), _kept(one))
+    events.append(state_dir, *(Event(one.at, "Restored", source, shown(one.what), _kept(one)) for one in done))
 
 
 def messages(source: str, done: tuple[Done, ...]) -> tuple[Message, ...]:
     """One for each. A restore is nothing wrong; but somebody should know who did not do it."""
     title = f"Sidemirror, {source}: restored"
-    return tuple(Message(title, f"What: {one.what}.\nWhen: {one.at}\nTry: {_kept(one)}", "info") for one in done)
+    return tuple(Message(title, f"What: {shown(one.what)}.\nWhen: {one.at}\nTry: {_kept(one)}", "info") for one in done)
 
 
 @contextmanager

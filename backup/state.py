@@ -12,10 +12,12 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid4
 
+from mirror import safe_files
 from mirror.errors import StateError
 from mirror.locking import only_one
 
 UNFINISHED_SECONDS = 3600.0
+MOST_BYTES = 100_000_000  # of a file with an entry for each file of the bot's
 
 
 def write_atomically(path: Path, text: str, durable: bool = True) -> None:
@@ -53,7 +55,7 @@ def sweep_unfinished(folder: Path) -> None:
 def read_json(path: Path) -> dict[str, Any]:
     """What write_atomically wrote as JSON; {} where there is nothing that can be read."""
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = json.loads(safe_files.read_text(path, MOST_BYTES))
     except (OSError, ValueError):
         return {}
     return content if isinstance(content, dict) else {}
@@ -63,7 +65,7 @@ def installation(state_dir: Path) -> UUID:
     """This installation's own id; made at the first call. Raises StateError."""
     path = state_dir / "installation"
     try:
-        return UUID(path.read_text(encoding="ascii").strip())
+        return UUID(safe_files.read_text(path).strip())
     except FileNotFoundError:
         pass
     except ValueError as error:
@@ -77,7 +79,7 @@ def installation(state_dir: Path) -> UUID:
             "it has to belong to the sidecar's user: ./sidemirror up gives it back",
         ) from error
     write_atomically(path, f"{uuid4()}\n")
-    return UUID(path.read_text(encoding="ascii").strip())
+    return UUID(safe_files.read_text(path).strip())
 
 
 @contextmanager

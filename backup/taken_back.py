@@ -12,7 +12,7 @@ from mirror.restored import Restored
 
 def note_of(settings: BackupSettings, file: str, token: str) -> Restored | None:
     """The note of the file's last restore, as long as its mirror is what it was then; `token` is that of the mirror."""
-    note = restored.read(settings.sqlite_dir).get(file)
+    note = restored.read(settings.notes_dir).get(file)
     return note if note is not None and note.token == token else None
 
 

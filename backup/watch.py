@@ -130,7 +130,7 @@ class Watch:
 
     def _look_for_restores(self) -> None:
         source, count = self.settings.source_name, len(self.settings.alert_addresses)
-        done = restores.since(self.settings.sqlite_dir, self.told.restores_until)
+        done = restores.since(self.settings.notes_dir, self.told.restores_until)
         if done:
             restores.write_down(self.settings.state_dir, self.settings.log_format, source, done)
             waiting = outbox.add(self.told.waiting, restores.messages(source, done), count)

@@ -147,6 +147,7 @@ def work(folder: Path, number: int, sources: int, rounds: int, change: bool) -> 
                 "SQLITE_DIR": str(home / "sqlite"),
                 "JSON_DIR": str(home / "json"),
                 "STATE_DIR": str(home / "state"),
+                "NOTES_DIR": str(home / "notes"),
             }
             if change:
                 _change(home / "sqlite" / "bench.db", round_number)

@@ -33,6 +33,7 @@ class Place:
             "SQLITE_DIR": str(self.folder / "sqlite"),
             "JSON_DIR": str(self.folder / "json"),
             "STATE_DIR": str(self.folder / "state"),
+            "NOTES_DIR": str(self.folder / "notes"),
             "SUPABASE_DB_NAME": self.database,
         }
 

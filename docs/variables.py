@@ -64,12 +64,14 @@ _TYPES = {
     "SQLITE_DIR": "folder",
     "JSON_DIR": "folder",
     "STATE_DIR": "folder",
+    "NOTES_DIR": "folder",
 }
 
 _MEANINGS = {
     "SOURCE_NAME": "The source's name: the mirror's schemas begin with it.",
     "SQLITE_DIR": "The bot's databases. In the containers: /data/sqlite.",
     "JSON_DIR": "The bot's documents. In the containers: /data/json.",
+    "NOTES_DIR": "What restores tell the sidecar, out of the bot's reach. In the containers: /notes.",
     "STATE_DIR": "The sidecar's own. In the containers: /state.",
     "STATUS_ADDRESS": "The address that the page listens on.",
 }

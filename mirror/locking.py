@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from mirror.errors import RunInProgress
+from mirror.safe_files import Refused, not_a_file
 
 
 @contextmanager
@@ -18,8 +19,11 @@ def only_one(path: Path, busy: str, hint: str) -> Iterator[None]:
     The file and its folder are made where they are not there, and stay: to delete the file would let two in.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+    descriptor = os.open(path, flags, 0o644)
     try:
+        if why := not_a_file(os.fstat(descriptor)):
+            raise Refused(f"it is {why}", path)
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:

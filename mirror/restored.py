@@ -1,17 +1,19 @@
 """What the restore job tells the sidecar: which file it took back to which restore point, on purpose.
 
-A note beside the databases, in the folder that is Sidemirror's own: the sidecar sees it, and cannot write it. It holds
-for as long as the mirror of the file is what it was at the time of the restore.
+It holds for as long as the mirror of the file is what it was at the time of the restore.
 """
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
-FOLDER = ".sidemirror"
+from pydantic import TypeAdapter
+
+from mirror import notes
+
+FOLDER = ".sidemirror"  # in each of the bot's folders: where files are staged
 NOTE = "restored.json"
 
 
@@ -25,13 +27,16 @@ class Restored:
     """
 
     run: int
-    token: str
-    source: str | None = None
+    token: notes.Name
+    source: notes.Name | None = None
     tables: tuple[str, ...] | None = None
 
 
+_KIND = TypeAdapter(dict[str, Restored])
+
+
 def note(
-    sqlite_dir: Path,
+    notes_dir: Path,
     run: int,
     tokens: Mapping[str, str],
     tables: Mapping[str, tuple[str, ...]],
@@ -39,25 +44,13 @@ def note(
 ) -> None:
     """Notes the files, with their tokens, beside those of earlier restores; of those in `tables` only these tables. Raises
     OSError."""
-    known = read(sqlite_dir) | {file: Restored(run, token, source, tables.get(file)) for file, token in tokens.items()}
-    path = sqlite_dir / FOLDER / NOTE
-    path.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = path.with_suffix(".new")
-    unfinished.write_text(json.dumps({file: asdict(each) for file, each in known.items()}), encoding="utf-8")
-    unfinished.replace(path)
+    known = read(notes_dir) | {file: Restored(run, token, source, tables.get(file)) for file, token in tokens.items()}
+    notes.write(notes_dir / NOTE, _KIND, known)
 
 
-def read(sqlite_dir: Path) -> dict[str, Restored]:
+def read(notes_dir: Path) -> dict[str, Restored]:
     """By file; {} where there is no note that can be read."""
     try:
-        content = json.loads((sqlite_dir / FOLDER / NOTE).read_text(encoding="utf-8"))
-        return {
-            file: Restored(int(each["run"]), str(each["token"]), each.get("source"), _tables(each.get("tables")))
-            for file, each in content.items()
-        }
-    except (OSError, ValueError, TypeError, KeyError, AttributeError):
+        return notes.read(notes_dir / NOTE, _KIND)
+    except (OSError, ValueError):
         return {}
-
-
-def _tables(noted: list[str] | None) -> tuple[str, ...] | None:
-    return None if noted is None else tuple(noted)

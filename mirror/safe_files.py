@@ -106,8 +106,14 @@ def read_descriptor(file: int, most: int, path: Path) -> bytes:
 
 def copy(path: Path, into: Path, most: int, below: Path | None = None) -> None:
     """Copies a regular file's bytes and nothing else; never more than `most`. Raises OSError, Refused for a longer one."""
-    with opened(path, below) as file, into.open("wb") as copied:
-        left = most + 1
+    with opened(path, below) as file:
+        copy_descriptor(file, into, most, path)
+
+
+def copy_descriptor(file: int, into: Path, most: int, path: Path) -> None:
+    """The same from where an open file stands; `path` is what it is called."""
+    left = most + 1
+    with into.open("wb") as copied:
         while left > 0 and (sent := os.sendfile(copied.fileno(), file, None, min(left, 1 << 26))):
             left -= sent
     if left <= 0:

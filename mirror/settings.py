@@ -16,6 +16,7 @@ from typing import Annotated, Any, ClassVar, Literal, TypeVar
 from pydantic import BeforeValidator, Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
+from mirror import safe_files
 from mirror.errors import ConfigError
 
 _DURATION = re.compile(r"([0-9]+)([smhdw])")
@@ -80,6 +81,7 @@ class Settings(Environment):
         "SQLITE_",
         "JSON_DIR",
         "STATE_",
+        "NOTES_",
         "LOG_FORMAT",
     )
 
@@ -87,6 +89,7 @@ class Settings(Environment):
     sqlite_dir: Path = Path("volumes/sqlite")
     json_dir: Path = Path("volumes/json")
     state_dir: Path = Path("volumes/state")
+    notes_dir: Path = Path("volumes/notes")
     supabase_db_host: str = "localhost"
     supabase_db_port: int = Field(default=5432, ge=1, le=65535)
     supabase_db_name: str = "postgres"
@@ -194,7 +197,7 @@ def _read_secret_file(name: str, environ: Mapping[str, str], values: dict[str, A
         problems.append(f"{name}: given twice, as {name} and as {name}_FILE; keep one of them")
         return
     try:
-        values[name.lower()] = Path(path).read_text(encoding="utf-8").strip("\r\n")
+        values[name.lower()] = safe_files.read_given(Path(path)).strip("\r\n")
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "not UTF-8 text"
         problems.append(

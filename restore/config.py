@@ -29,6 +29,8 @@ class Place(Protocol):
     @property
     def json_dir(self) -> Path: ...
     @property
+    def notes_dir(self) -> Path: ...
+    @property
     def restore_bot_host(self) -> str: ...
     @property
     def restore_bot_state(self) -> str: ...
@@ -40,6 +42,7 @@ class AtStart(BaseModel, frozen=True):
     sqlite_dir: Path = Path("volumes/sqlite")
     json_dir: Path = Path("volumes/json")
     keep_replaced: Duration = timedelta(days=7)
+    notes_dir: Path = Path("volumes/notes")
     restore_on_empty: bool = True
     restore_patience: Duration = timedelta(minutes=2)
     restore_bot_host: str = ""

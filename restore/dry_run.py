@@ -12,6 +12,7 @@ from pathlib import Path
 from tempfile import mkdtemp
 from urllib.parse import quote
 
+from mirror import safe_files
 from mirror.errors import SourceUnsupported
 from mirror.expressions import register
 from mirror.inspection import header_journal_mode
@@ -25,7 +26,7 @@ from restore.differences import TableDifference, Text, compare, only_there
 from restore.document_differences import DocumentDifference, compare_documents
 from restore.explain import explained
 from restore.now import private_copy
-from restore.place import SCRATCH_PREFIX, journal_of
+from restore.place import SCRATCH_PREFIX, journal_of, require_own_folders
 from restore.request import Request, plan_for, stage
 from restore.same_shape import table_differences
 
@@ -79,7 +80,12 @@ def dry_run(settings: RestoreSettings, request: Request, most: int) -> DryRun:
             for step in made.databases
         )
         documents = tuple(
-            compare_documents(step.document.file, step.destination, files[str(step.destination)], most)
+            compare_documents(
+                step.document.file,
+                _readable(step.destination, settings.json_dir, otherwise=scratch / "nothing"),
+                files[str(step.destination)],
+                most,
+            )
             for step in made.documents
         )
     return DryRun(plan.source, plan.run, plan.at, databases, documents)
@@ -88,7 +94,9 @@ def dry_run(settings: RestoreSettings, request: Request, most: int) -> DryRun:
 @contextmanager
 def _scratch(settings: RestoreSettings) -> Iterator[Path]:
     """A folder where there is room for a second copy, taken away afterwards; so is what one that was killed left."""
+    require_own_folders(settings)
     root = settings.sqlite_dir / FOLDER
+    root.mkdir(exist_ok=True)
     for left in root.glob(f"{SCRATCH_PREFIX}*"):
         shutil.rmtree(left, ignore_errors=True)
     folder = Path(mkdtemp(prefix=SCRATCH_PREFIX, dir=root))
@@ -169,3 +177,12 @@ def _schema_changes(then: Schema, now: Schema) -> Iterator[str]:
 
 def _immutable(path: Path) -> str:
     return f"file:{quote(str(path))}?mode=ro&immutable=1"
+
+
+def _readable(path: Path, root: Path, otherwise: Path) -> Path:
+    """Where the document really is; `otherwise` for what is no file of the folder: a link that leads away, a FIFO."""
+    try:
+        real = safe_files.inside(path, root)
+    except OSError:
+        return otherwise
+    return real if safe_files.is_file(real) else otherwise

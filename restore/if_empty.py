@@ -13,6 +13,7 @@ from pathlib import Path
 
 from tenacity import RetryCallState, Retrying, retry_if_exception_type, stop_after_delay, wait_exponential
 
+from mirror import safe_files
 from mirror.errors import NoBackup, RestoreError, RunInProgress, SidemirrorError, TargetUnreachable
 from mirror.restored import FOLDER
 from mirror.settings import load
@@ -98,7 +99,7 @@ def _settings(environ: Mapping[str, str]) -> RestoreSettings:
 
 def _end_what_was_cut_off(here: AtStart) -> None:
     journal = journal_of(here)
-    if journal.exists():
+    if os.path.lexists(journal):
         with explained(), swap.one_at_a_time(journal):
             finish_interrupted(here)
 
@@ -108,7 +109,7 @@ def _sweep(here: AtStart) -> None:
 
     The sidecar cannot: it may not write here. Another restore that is at work does it itself.
     """
-    if not (here.sqlite_dir / FOLDER).is_dir():
+    if not safe_files.is_folder(here.sqlite_dir / FOLDER):
         return
     with suppress(RunInProgress), explained(), swap.one_at_a_time(journal_of(here)):
         for folder in (here.sqlite_dir, here.json_dir):
@@ -133,7 +134,15 @@ def _data(here: AtStart) -> Iterator[Path]:
         for parent, folders, names in os.walk(root, onerror=unreadable):
             if Path(parent) == root:
                 folders[:] = [name for name in folders if name not in (FOLDER, swap.REPLACED, "lost+found")]
-            yield from (path for name in sorted(names) if (path := Path(parent, name)).stat().st_size)
+            yield from (path for name in sorted(names) if _has_data(path := Path(parent, name)))
+
+
+def _has_data(path: Path) -> bool:
+    """Whether it is a file with something in it. A link is none, wherever it leads."""
+    try:
+        return safe_files.is_file(path) and path.lstat().st_size > 0
+    except FileNotFoundError:
+        return False
 
 
 def _other_sources(settings: RestoreSettings) -> list[str]:

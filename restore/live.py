@@ -20,7 +20,9 @@ from collections.abc import Iterable
 from ipaddress import IPv4Address, IPv4Network
 from pathlib import Path
 
-from mirror.errors import SourceLive
+from mirror import safe_files
+from mirror.errors import RestoreError, SourceLive
+from mirror.plain_text import shown
 from restore.config import Place
 
 PATIENCE_SECONDS = 2.0
@@ -41,6 +43,8 @@ def refuse_if_live(place: Place, databases: Iterable[Path]) -> None:
 
     A reader of a moment, such as the sidecar taking its copy, is waited for.
     """
+    databases = tuple(databases)
+    _refuse_what_is_no_file(place, databases)
     service = place.restore_bot_host
     if service and service_runs(service):
         raise SourceLive(f"the bot is running: the service {service} is up", _STOP)
@@ -54,6 +58,18 @@ def refuse_if_live(place: Place, databases: Iterable[Path]) -> None:
         if time.monotonic() >= deadline:
             raise _in_use(live, stopped=bool(service))
         time.sleep(0.1)
+
+
+def _refuse_what_is_no_file(place: Place, databases: tuple[Path, ...]) -> None:
+    """A lock or the index of a log that is a link or a FIFO tells nothing; whoever opens it may wait for ever."""
+    locks = [folder / LOCK_FILE for folder in (place.sqlite_dir, place.json_dir)]
+    try:
+        safe_files.require_files([*locks, *(Path(f"{database}-shm") for database in databases)])
+    except safe_files.Refused as error:
+        raise RestoreError(
+            f"nobody can tell whether the bot runs: {error.strerror}",
+            f"remove {shown(str(error.filename))}, and restore again",
+        ) from error
 
 
 def service_runs(name: str) -> bool:
@@ -103,8 +119,8 @@ def _program(pid: int) -> str:
 
 def _locked(path: Path, start: int, length: int) -> int | None:
     try:
-        descriptor = os.open(path, _AT_ONCE)
-    except FileNotFoundError:
+        descriptor = safe_files.descriptor(path)
+    except (FileNotFoundError, safe_files.Refused):
         return None
     try:
         probe = struct.pack(_FLOCK, fcntl.F_WRLCK, os.SEEK_SET, start, length, 0)
@@ -117,7 +133,7 @@ def _locked(path: Path, start: int, length: int) -> int | None:
 def _held(path: Path) -> bool:
     """Whether somebody holds a lock on the whole file, of flock(2) or of fcntl(2)."""
     try:
-        descriptor = os.open(path, _AT_ONCE)
+        descriptor = safe_files.descriptor(path)
     except FileNotFoundError:
         return False
     try:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import shutil
 import sqlite3
 from contextlib import closing
 from pathlib import Path
 from urllib.parse import quote
 
-from mirror import super_journal
+from mirror import safe_files, super_journal
 from mirror.errors import RestoreError, SourceUnreadable
 from restore.live import user_of
 
@@ -22,17 +21,35 @@ def private_copy(database: Path, into: Path) -> str | None:
     Gives None, or why the file cannot be read as a database. Raises RestoreError when it changed again and again while it
     was copied.
     """
+    if why := _no_database(database):
+        return why
     for _ in range(_TRIES):
         before = _seen(database)
         try:
             _copy_live(database, into) if user_of(database) is not None else _copy_at_rest(database, into)
-        except sqlite3.Error as error:
+        except (sqlite3.Error, FileNotFoundError, safe_files.Refused) as error:
             if _seen(database) == before:
                 return str(error)
             continue
         if _seen(database) == before or user_of(database) is not None:
             return None
     raise RestoreError(f"{database.name} changed while it was looked at", "try again when the bot writes less")
+
+
+def _no_database(database: Path) -> str | None:
+    """SQLite would follow a link, and wait at a FIFO."""
+    try:
+        safe_files.require_files(safe_files.with_side_files(database))
+    except safe_files.Refused as error:
+        return error.strerror
+    return None
+
+
+def _size(path: Path) -> int | None:
+    try:
+        return path.lstat().st_size
+    except FileNotFoundError:
+        return None
 
 
 def _copy_live(database: Path, into: Path) -> None:
@@ -52,8 +69,8 @@ def _copy_at_rest(database: Path, into: Path) -> None:
     for suffix in ("", "-wal", "-journal"):
         there, copied = Path(f"{database}{suffix}"), Path(f"{into}{suffix}")
         copied.unlink(missing_ok=True)
-        if there.exists():
-            shutil.copyfile(there, copied)
+        if (size := _size(there)) is not None:
+            safe_files.copy(there, copied, most=size)
     try:
         super_journal.settle(database, Path(f"{into}-journal"))
     except SourceUnreadable as error:
@@ -76,7 +93,7 @@ def _seen(database: Path) -> list[tuple[int, int, int]]:
     found = []
     for suffix in ("", "-wal", "-journal"):
         try:
-            status = Path(f"{database}{suffix}").stat()
+            status = Path(f"{database}{suffix}").lstat()
         except FileNotFoundError:
             continue
         found.append((status.st_ino, status.st_size, status.st_mtime_ns))

@@ -8,7 +8,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from mirror import safe_files
 from mirror.errors import RestoreError
+from mirror.plain_text import shown
 from mirror.restored import FOLDER
 from restore import swap
 from restore.config import Place
@@ -22,7 +24,7 @@ log = logging.getLogger(__name__)
 
 def journal_of(place: Place) -> Path:
     """Where the list of moves stands while files are swapped."""
-    return place.sqlite_dir / FOLDER / "restoring.json"
+    return place.notes_dir / "restoring.json"
 
 
 def move(place: Place, staged: Path, destination: Path, name: str) -> swap.Move:
@@ -32,24 +34,50 @@ def move(place: Place, staged: Path, destination: Path, name: str) -> swap.Move:
 
 
 def finish_interrupted(place: Place) -> None:
-    """A restore that was cut off while it swapped files was asked for and verified; it ends before another one begins."""
+    """A restore that was cut off while it swapped files was asked for and verified; it ends before another one begins.
+
+    Raises RestoreError where the folders, or the list, are not what a restore has left; then nothing is touched.
+    """
+    require_own_folders(place)
     journal = journal_of(place)
     moves = swap.unfinished(journal)
-    _require_inside(place, moves)
+    if stray := outside(place, moves):
+        raise RestoreError(
+            f"{journal} names {shown(stray.destination)}, which is no file of an interrupted restore",
+            "a restore did not write that: find out who did, and delete the file",
+        )
     if moves:
         log.info("An earlier restore was cut off; putting the last %d of its files into place", len(moves))
         refuse_if_live(place, [Path(move.destination) for move in moves])
     swap.finish(journal)
     if moves:
         files = ", ".join(Path(move.destination).name for move in moves)
-        write_down(place, f"Finished a restore that had been cut off: {files} put into place", None)
+        write_down(place, f"Finished a restore that had been cut off: {files} put into place", _kept(place, moves))
 
 
-def _require_inside(place: Place, moves: tuple[swap.Move, ...]) -> None:
-    """Raises RestoreError for a move that no restore wrote.
+def require_own_folders(place: Place) -> None:
+    """What restores keep in the bot's folders is in folders of their own, on the same file system. Raises RestoreError."""
+    for root in (place.sqlite_dir, place.json_dir):
+        for path in (root / FOLDER, swap.staging_folder(root), root / swap.REPLACED):
+            if not os.path.lexists(path):
+                continue
+            if not safe_files.is_folder(path):
+                raise RestoreError(
+                    f"{path} is {safe_files.kind(path) or 'a file'}, and no folder of a restore",
+                    "no restore has put that there: find out who did, and remove it",
+                )
+            if path.stat().st_dev != root.stat().st_dev:
+                raise RestoreError(
+                    f"{path} is on another file system than {root}, so nothing can be renamed from one to the other",
+                    "let it be a plain folder there: unmount it, or remove it",
+                )
 
-    The list stands in a folder of the bot's: one that was taken over could have this job, which can read the password of the
-    target, copy it to where the bot can read it.
+
+def outside(place: Place, moves: tuple[swap.Move, ...]) -> swap.Move | None:
+    """The first move that leads elsewhere than from a folder of the bot's to itself, whatever links are on the way.
+
+    A bot that was taken over could have this job, which can read the password of the target, copy it to where the bot can
+    read it.
     """
     roots = (place.sqlite_dir, place.json_dir)
     for each in moves:
@@ -60,10 +88,17 @@ def _require_inside(place: Place, moves: tuple[swap.Move, ...]) -> None:
             for root in roots
         )
         if not inside:
-            raise RestoreError(
-                f"{journal_of(place)} names {each.destination}, which is no file of an interrupted restore",
-                "a restore did not write that: find out who did, and delete the file",
-            )
+            return each
+    return None
+
+
+def _kept(place: Place, moves: tuple[swap.Move, ...]) -> str | None:
+    """The set that has what stood there before, if anything did."""
+    folders = (place.sqlite_dir / swap.REPLACED, place.json_dir / swap.REPLACED)
+    below = [(Path(move.replaced), folder) for move in moves for folder in folders]
+    names = {path.relative_to(folder).parts[0] for path, folder in below if path.is_relative_to(folder)}
+    there = [name for name in sorted(names) for folder in folders if safe_files.is_folder(folder / name)]
+    return f"{swap.REPLACED}/{there[0]}" if there else None
 
 
 def _below(path: str, folder: Path) -> bool:

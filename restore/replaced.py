@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import sqlite3
 from contextlib import closing
@@ -11,13 +12,17 @@ from itertools import count
 from pathlib import Path
 from urllib.parse import quote
 
+from mirror import safe_files
 from mirror.errors import NothingToUndo, RestoreError
+from mirror.plain_text import shown
+from mirror.safe_files import SIDE_FILES
 from mirror.settings import Settings
 from restore import swap
 from restore.config import AtStart
 from restore.room import megabytes
 
 NAME = "%Y%m%dT%H%M%SZ"
+_AHEAD = timedelta(days=1)  # a clock may have been wrong for an hour
 
 
 @dataclass(frozen=True)
@@ -50,18 +55,28 @@ def new_name(settings: Settings, now: datetime) -> str:
 def replaced_sets(settings: Settings | AtStart) -> tuple[ReplacedSet, ...]:
     """All sets, newest first; side files go with their database and are not listed."""
     roots = (settings.sqlite_dir, settings.json_dir)
-    names = {folder.name for root in roots for folder in (root / swap.REPLACED).glob("*") if folder.is_dir()}
-    return tuple(ReplacedSet(name, _files(name, roots)) for name in sorted(names, reverse=True))
+    kept = [root / swap.REPLACED for root in roots]
+    names = {entry.name for folder in kept if safe_files.is_folder(folder) for entry in os.scandir(folder)}
+    return tuple(
+        ReplacedSet(name, _files(name, roots)) for name in sorted(names, reverse=True) if not _refusal(name, roots)
+    )
 
 
 def chosen(settings: Settings, name: str) -> ReplacedSet:
-    """The set of that name, or for no name that of the last restore (or undo). Raises NothingToUndo."""
+    """The set of that name, or for no name that of the last restore (or undo). Raises NothingToUndo, and
+    RestoreError for one that no restore has made."""
+    if name and "/" not in name and (why := _refusal(name, (settings.sqlite_dir, settings.json_dir))):
+        raise RestoreError(
+            f"{shown(why)}, so it is not put back", "no restore has made that: find out who did, and remove it"
+        )
     sets = [found for found in replaced_sets(settings) if found.files]
     if not sets:
         raise NothingToUndo("no restore has replaced anything that is still kept", "there is nothing to undo")
     found = [one for one in sets if name in ("", one.name)]
     if not found:
-        raise NothingToUndo(f"there is no set {name}", "see those that are kept with: ./sidemirror restore --replaced")
+        raise NothingToUndo(
+            f"there is no set {shown(name)}", "see those that are kept with: ./sidemirror restore --replaced"
+        )
     return found[0]
 
 
@@ -73,8 +88,8 @@ def as_lines(sets: tuple[ReplacedSet, ...], keep: timedelta) -> list[str]:
     for one in sets:
         times = [f"{at.astimezone():%Y-%m-%d %H:%M:%S %Z}" if at else "-" for at in (one.at, one.at and one.at + keep)]
         size = megabytes(sum(_sizes(kept) for kept, _ in one.files))
-        files = ", ".join(destination.name for _, destination in one.files)
-        lines.append(f"{one.name:<17}  {times[0]:<24}  {times[1]:<24}  {size:>9}  {files}")
+        files = ", ".join(shown(destination.name) for _, destination in one.files)
+        lines.append(f"{shown(one.name):<17}  {times[0]:<24}  {times[1]:<24}  {size:>9}  {files}")
     return [*lines, "To put one back: ./sidemirror restore --undo [SET]; without a name the newest"]
 
 
@@ -98,10 +113,11 @@ def stage(found: ReplacedSet, settings: Settings) -> tuple[tuple[Path, Path], ..
         root = settings.sqlite_dir if kept.is_relative_to(settings.sqlite_dir) else settings.json_dir
         copy = swap.staging_folder(root) / destination.relative_to(root)
         copy.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy2(kept, copy)
+        swap.copy(kept, copy, root)
         for suffix in ("-wal", "-journal"):
-            if Path(f"{kept}{suffix}").exists():
-                shutil.copy2(f"{kept}{suffix}", f"{copy}{suffix}")
+            side = Path(f"{kept}{suffix}")
+            if os.path.lexists(side):
+                swap.copy(side, Path(f"{copy}{suffix}"), root)
                 _take_in(copy, kept)
         swap.sync(copy)
         staged.append((copy, destination))
@@ -122,8 +138,20 @@ def _files(name: str, roots: tuple[Path, ...]) -> tuple[tuple[Path, Path], ...]:
         (kept, root / kept.relative_to(root / swap.REPLACED / name))
         for root in roots
         for kept in sorted((root / swap.REPLACED / name).rglob("*"))
-        if kept.is_file() and not kept.is_symlink() and not kept.name.endswith((*swap.SIDE_FILES, ".copying"))
+        if safe_files.is_file(kept) and not kept.name.endswith((*SIDE_FILES, ".copying"))
     )
+
+
+def _refusal(name: str, roots: tuple[Path, ...]) -> str | None:
+    """Why that is no set of a restore's, although it is there: a link, or of a time to come."""
+    for root in roots:
+        path = root / swap.REPLACED / name
+        if os.path.lexists(path) and not safe_files.is_folder(path):
+            return f"{path} is {safe_files.kind(path) or 'a file'}"
+    at = ReplacedSet(name, ()).at
+    if at is not None and at > datetime.now(UTC) + _AHEAD:
+        return f"{swap.REPLACED}/{name} is named for a time to come"
+    return None
 
 
 def _take_in(copy: Path, kept: Path) -> None:
@@ -140,5 +168,5 @@ def _take_in(copy: Path, kept: Path) -> None:
 
 def _sizes(kept: Path) -> int:
     """The file's, and those of the side files that belong to it."""
-    paths = [kept, *(Path(f"{kept}{suffix}") for suffix in swap.SIDE_FILES)]
-    return sum(path.stat().st_size for path in paths if path.exists())
+    paths = [kept, *(Path(f"{kept}{suffix}") for suffix in SIDE_FILES)]
+    return sum(path.lstat().st_size for path in paths if safe_files.is_file(path))

@@ -17,7 +17,7 @@ from psycopg2.extensions import connection as Connection
 from mirror.catalog import CatalogDatabase, CatalogTable
 from mirror.catalog_install import DOCUMENT_CHUNKS
 from mirror.errors import NotVerified, RestoreError
-from restore import swap
+from mirror.safe_files import SIDE_FILES
 from restore.plan import Plan
 
 _SAMPLE_ROWS = 500
@@ -40,7 +40,7 @@ def needed(connection: Connection, found: Plan, sqlite_dir: Path, json_dir: Path
     ]
     databases = _bytes_of_tables(connection, tables)
     databases += sum(_size(step.destination) for step in found.tables)  # kept as a copy
-    databases += sum(_size(Path(f"{path}{suffix}")) for path in found.database_files for suffix in swap.SIDE_FILES[::2])
+    databases += sum(_size(Path(f"{path}{suffix}")) for path in found.database_files for suffix in SIDE_FILES[::2])
     return {sqlite_dir: databases, json_dir: _bytes_of_documents(connection, found)}
 
 

@@ -13,10 +13,11 @@ from uuid import UUID
 from psycopg2.extensions import connection as Connection
 from psycopg2.extensions import cursor as Cursor
 
-from mirror import catalog, holder, restored, taken
+from mirror import catalog, holder, restored, safe_files, taken
 from mirror.errors import RestoreError, StateError
 from mirror.holder import Taking
 from mirror.part import part_of
+from mirror.plain_text import shown
 from mirror.settings import Settings
 from mirror.target import connected
 from restore import owner, room, swap
@@ -24,7 +25,7 @@ from restore.choose import apart
 from restore.config import RestoreSettings
 from restore.explain import explained
 from restore.live import refuse_if_live
-from restore.place import finish_interrupted, journal_of, move, staging
+from restore.place import finish_interrupted, journal_of, move, outside, staging
 from restore.plan import DatabaseStep, Plan
 from restore.progress import Watch
 from restore.replaced import new_name, prune
@@ -72,14 +73,14 @@ def _restore(
     watch: Watch,
 ) -> Result:
     with connected(settings) as connection:
-        shown = plan_for(connection, settings, request, settings.sqlite_dir, settings.json_dir)
-        _require(settings, connection, shown)
-        confirm(shown)
+        asked = plan_for(connection, settings, request, settings.sqlite_dir, settings.json_dir)
+        _require(settings, connection, asked)
+        confirm(asked)
         began = time.monotonic()
         # Before anything is read: nothing is mirrored behind it that the restored files would not have.
         with holder.taking(connection, settings.source_name, installation) as taking:
             found = plan_for(connection, settings, request, settings.sqlite_dir, settings.json_dir)
-            if found.run != shown.run:
+            if found.run != asked.run:
                 log.info("Run %d has come meanwhile, and is what is restored", found.run)
             in_the_way, name = _put(settings, request, journal, connection, found, taking, watch)
         prune(settings, settings.keep_replaced, datetime.now(UTC))
@@ -111,6 +112,11 @@ def _put(
     _require(settings, connection, found)
     name = new_name(settings, datetime.now(UTC))
     moves = _moves(settings, found, name)
+    if stray := outside(settings, moves):
+        raise RestoreError(
+            f"{shown(stray.destination)} is behind a link that leads out of the bot's folder",
+            "remove the link; nothing in place was touched",
+        )
     with staging(settings), connection.cursor() as cursor:
         with watch.during(found):
             stage_with(cursor, found, {move.destination: Path(move.staged) for move in moves}, watch)
@@ -120,7 +126,7 @@ def _put(
         refuse_if_live(settings, found.database_files)
         with all_put(parts, request.allow_violations) as put:
             _note(connection, settings, found)
-            taken.note(settings.sqlite_dir, taking.token)
+            taken.note(settings.notes_dir, taking.token)
             taking.commit()
             try:
                 put()
@@ -192,7 +198,7 @@ def _note(connection: Connection, settings: Settings, found: Plan) -> None:
     known = {file: tokens[file] for file in found.names if file in tokens}
     tables = {step.database.file: step.names for step in found.tables}
     source = None if found.source == settings.source_name else found.source
-    restored.note(settings.sqlite_dir, found.run, known, tables, source)
+    restored.note(settings.notes_dir, found.run, known, tables, source)
 
 
 def _moves(settings: RestoreSettings, found: Plan, name: str) -> tuple[swap.Move, ...]:
@@ -208,7 +214,7 @@ def _installation(state_dir: Path) -> UUID:
     """This installation's id, which becomes the holder's, so that the sidecar beside it goes on."""
     path = state_dir / "installation"
     try:
-        return UUID(path.read_text(encoding="ascii").strip())
+        return UUID(safe_files.read_text(path).strip())
     except (OSError, ValueError) as error:
         raise StateError(
             f"this installation has no id yet: {path} is not there",

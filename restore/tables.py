@@ -14,11 +14,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote
 
+from mirror import safe_files
 from mirror.errors import NotVerified, RestoreError, SourceLive, SourceUnreadable, SourceUnsupported
 from mirror.expressions import register
 from mirror.lines import table_content
 from mirror.names import quote_sqlite
 from mirror.part import SEQUENCE
+from mirror.safe_files import SIDE_FILES
 from mirror.schema import Schema, SchemaRow, Table, read_schema
 from mirror.schema_rebuild import write_schema_rows
 from mirror.super_journal import require_decided
@@ -44,6 +46,13 @@ def opened(step: TablesStep, scratch: Path) -> Iterator[sqlite3.Connection]:
             f"{step.database.file} is not there, so no table can be put into it",
             f"restore the whole file: --only {step.database.file}",
         )
+    try:
+        safe_files.require_files(safe_files.with_side_files(path))
+    except safe_files.Refused as error:
+        raise RestoreError(
+            f"no table can be put into {step.database.file}: {error.strerror}",
+            "find out who laid that there, and remove it",
+        ) from error
     _require_decided(step)
     with closing(sqlite3.connect(_uri(path, "mode=rw"), uri=True, isolation_level=None, timeout=_WAIT_SECONDS)) as file:
         file.setconfig(sqlite3.SQLITE_DBCONFIG_ENABLE_TRIGGER, False)  # type: ignore[attr-defined]
@@ -153,7 +162,7 @@ def keep_copy(file: sqlite3.Connection, destination: Path, kept: Path) -> None:
     with closing(sqlite3.connect(unfinished)) as copy:
         copy.execute("PRAGMA synchronous = OFF")
         file.backup(copy)
-    for suffix in swap.SIDE_FILES:
+    for suffix in SIDE_FILES:
         Path(f"{unfinished}{suffix}").unlink(missing_ok=True)
     unfinished.chmod(destination.stat().st_mode & 0o7777)
     swap.sync(unfinished)

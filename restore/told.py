@@ -27,6 +27,6 @@ def sentence(plan: Plan, seconds: float) -> str:
 def write_down(place: Place, what: str, replaced: str | None) -> None:
     """Leaves it where the sidecar finds it. A full disk is no reason to fail a restore that is done."""
     try:
-        record(place.sqlite_dir, Done(datetime.now(UTC).isoformat(), what, replaced))
+        record(place.notes_dir, Done(datetime.now(UTC).isoformat(), what, replaced))
     except OSError as error:
         log.warning("The sidecar will not hear of this: %s", error.strerror)

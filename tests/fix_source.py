@@ -65,7 +65,8 @@ class Source:
         self.folder = folder
         self.target = target
         self.sqlite, self.json, self.state = folder / "sqlite", folder / "json", folder / "state"
-        for made in (self.sqlite, self.json, self.state, folder / "kept", folder / "rebuilt"):
+        self.notes = folder / "notes"
+        for made in (self.sqlite, self.json, self.state, self.notes, folder / "kept", folder / "rebuilt"):
             made.mkdir(parents=True)
         self.name = f"s{uuid4().hex[:12]}"
         self.environ = {
@@ -74,6 +75,7 @@ class Source:
             "SQLITE_DIR": str(self.sqlite),
             "JSON_DIR": str(self.json),
             "STATE_DIR": str(self.state),
+            "NOTES_DIR": str(self.notes),
             "GUARD_SHRINK": "off",
             **variables,
         }
@@ -165,7 +167,7 @@ class Source:
 
     @property
     def process_environ(self) -> dict[str, str]:
-        ours = ("SUPABASE_", "SOURCE_", "SQLITE_", "JSON_", "STATE_", "GUARD_", "BACKUP_", "TARGET_")
+        ours = ("SUPABASE_", "SOURCE_", "SQLITE_", "JSON_", "STATE_", "NOTES_", "GUARD_", "BACKUP_", "TARGET_")
         return {k: v for k, v in os.environ.items() if not k.startswith(ours)} | self.environ
 
 

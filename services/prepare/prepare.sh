@@ -2,7 +2,11 @@
 # Makes the folders under volumes/, gives each to the service that uses it, and generates what
 # secrets were not given. Every step can be repeated, and a kill between any two of them is mended
 # by the next start: files appear whole (written aside, then renamed).
-set -eu
+#
+# It is root, and the folders belong to services that may have been taken over. So it writes in a
+# folder of its own only, and renames from there, which follows no link; it reads regular files
+# only; and it gives files away from inside their folder (find -execdir), without following links.
+set -euC
 umask 077
 
 volumes=${VOLUMES:-/volumes}
@@ -16,10 +20,14 @@ person_group=$(stat -c %g "$volumes")
 
 main() {
     numbers_or_exit
+    rm -rf "$volumes"/.prepare.*
+    own=$(mktemp -d "$volumes/.prepare.XXXXXX")
+    trap 'rm -rf "$own"' EXIT
     folder sqlite "$bot_uid:$bot_gid" 0750
     folder json "$bot_uid:$bot_gid" 0750
     folder emergency "$bot_uid:$bot_gid" 0750
     folder state "$bot_uid:$bot_gid" 0750
+    folder notes "$bot_uid:$bot_gid" 0750
     folder postgres "$postgres_uid:$postgres_uid" 0700
     folder ca "$person:$postgres_uid" 0775
     folder secrets "$person:$person_group" 0711
@@ -27,7 +35,7 @@ main() {
     folder secrets/restore "$bot_uid:$bot_gid" 0500
     folder secrets/postgres "$postgres_uid:$postgres_uid" 0500
     folder secrets/page "$bot_uid:$bot_gid" 0500
-    belongs_to_bot sqlite json emergency state
+    belongs_to_bot sqlite json emergency state notes
     installation
     passwords
     notices alert_urls ALERT_URLS "${ALERT_URLS:-}"
@@ -49,6 +57,7 @@ numbers_or_exit() {
 # folder NAME OWNER MODE
 folder() {
     mkdir -p "$volumes/$1"
+    [ ! -L "$volumes/$1" ] || [ "$1" = "${1%/*}" ] || refuse "$1"
     chown "$2" "$volumes/$1"
     chmod "$3" "$volumes/$1"
 }
@@ -64,20 +73,35 @@ belongs_to_bot() {
     done
 }
 
-owned() { find "$volumes/$1" -ignore_readdir_race -mindepth 1 ! -uid "$bot_uid" -exec chown -h "$bot_uid:$bot_gid" {} +; }
+owned() {
+    find -P "$volumes/$1/." -ignore_readdir_race -mindepth 1 ! -uid "$bot_uid" -execdir chown -h "$bot_uid:$bot_gid" {} +
+}
 
 # file NAME OWNER MODE, content on standard input: there whole, or not at all.
 file() {
-    cat >"$volumes/$1.new"
-    chown "$2" "$volumes/$1.new"
-    chmod "$3" "$volumes/$1.new"
-    sync "$volumes/$1.new"
-    mv "$volumes/$1.new" "$volumes/$1"
+    new=$(mktemp "$own/XXXXXX")
+    cat >|"$new"
+    chown -h "$2" "$new"
+    chmod "$3" "$new"
+    sync "$new"
+    [ ! -d "$volumes/$1" ] || [ -L "$volumes/$1" ] || refuse "$1"
+    mv -fT "$new" "$volumes/$1"
+    rm -f "$volumes/$1.new" # of an older version, killed
 }
+
+# refuse NAME: what is there is nothing that this script has made.
+refuse() {
+    echo "prepare: volumes/$1 is not what it should be: a link, or a folder instead of a file." >&2
+    echo "prepare: find out who put it there, remove it, and start again." >&2
+    exit 2
+}
+
+# plain NAME: a regular file with something in it, and no link to one.
+plain() { [ ! -L "$volumes/$1" ] && [ -f "$volumes/$1" ] && [ -s "$volumes/$1" ]; }
 
 # The id of this installation, made once: a mirror has one holder, and this is its name.
 installation() {
-    [ -s "$volumes/state/installation" ] ||
+    plain state/installation ||
         file state/installation "$bot_uid:$bot_gid" 0644 </proc/sys/kernel/random/uuid
 }
 
@@ -136,7 +160,7 @@ given() {
     fi
 }
 
-kept() { [ ! -s "$volumes/$1" ] || cat "$volumes/$1"; }
+kept() { ! plain "$1" || cat "$volumes/$1"; }
 generated() { head -c 24 /dev/urandom | base64 | tr '+/' '-_'; }
 
 # secret SERVICE OWNER VALUE [FILE]: the service's own copy, written only when it differs, also in its owner.

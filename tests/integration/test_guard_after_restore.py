@@ -75,7 +75,7 @@ def test_a_restore_of_one_table_lets_no_other_through(grown: Source, loss: str) 
 @pytest.mark.parametrize("note", ["", "[]", "{}", '{"bot.db": 5}', '{"bot.db": {"run": 1, "token": "another"}}'])
 def test_without_a_note_that_fits_the_run_is_held_and_told(grown: Source, note: str) -> None:
     restored(grown, "--run", "1", "--yes")
-    (grown.sqlite / ".sidemirror" / "restored.json").write_text(note)
+    (grown.notes / "restored.json").write_text(note)
     held = backup(grown, "once")
     assert held.returncode == 6
     assert "./sidemirror accept" in held.stdout

@@ -103,7 +103,7 @@ def restoring(source: Source, sign: str) -> Iterator[subprocess.Popen[bytes]]:
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )
-    path = source.sqlite / ".sidemirror" / sign
+    path = source.notes / sign if sign == "restoring.json" else source.sqlite / ".sidemirror" / sign
     deadline = time.monotonic() + 60
     while not path.exists() and process.poll() is None:
         assert time.monotonic() < deadline
@@ -213,7 +213,7 @@ def test_two_restores_at_once_do_not_meet(source: Source) -> None:
             stderr=subprocess.STDOUT,
             text=True,
         )
-        poll("the first has begun", (source.sqlite / ".sidemirror" / "restoring.lock").exists)
+        poll("the first has begun", (source.notes / "restoring.lock").exists)
         second = restore(source, "--yes")
         cable.go_on()
         told, _ = first.communicate(timeout=60)

@@ -45,7 +45,7 @@ def test_a_list_of_moves_that_no_restore_wrote_is_not_followed(
         "by steps up": f"{source.sqlite}/../../{secret.name}",
     }[way]
     replaced = source.sqlite / "replaced" / "20260101T000000Z" / "bot.db"
-    journal = source.sqlite / ".sidemirror" / "restoring.json"
+    journal = source.notes / "restoring.json"
     journal.write_text(json.dumps([{"staged": str(staged), "destination": destination, "replaced": str(replaced)}]))
     result = restore(source, *arguments)
     assert (result.returncode, "which is no file of an interrupted restore" in result.stderr) == (9, True)

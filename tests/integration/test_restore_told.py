@@ -115,7 +115,7 @@ def test_the_sidecar_tells_a_restore_and_its_undoing_once_in_log_events_and_aler
         restored(source, "--yes")
         poll("the restore is told", lambda: len(receiver.messages) == 1)
         poll("it is in the log file", lambda: "Restored run 1 of" in log(source))
-        [done] = read(source.sqlite)
+        [done] = read(source.notes)
         assert done.replaced
         [message] = receiver.messages
         assert (message["title"], message["type"]) == (f"Sidemirror, {source.name}: restored", "info")
@@ -132,11 +132,11 @@ def test_the_sidecar_tells_a_restore_and_its_undoing_once_in_log_events_and_aler
 
 def test_what_is_written_down_is_bounded_and_a_damaged_file_does_no_harm(source: Source) -> None:
     for number in range(MOST + 5):
-        record(source.sqlite, Done(f"2026-01-01T00:00:{number:02d}+00:00", f"number {number}"))
-    assert [done.what for done in read(source.sqlite)] == [f"number {number}" for number in range(5, MOST + 5)]
-    (source.sqlite / ".sidemirror" / "restores.json").write_text('[{"at": 3}')
-    assert read(source.sqlite) == ()
+        record(source.notes, Done(f"2026-01-01T00:00:{number:02d}+00:00", f"number {number}"))
+    assert [done.what for done in read(source.notes)] == [f"number {number}" for number in range(5, MOST + 5)]
+    (source.notes / "restores.json").write_text('[{"at": 3}')
+    assert read(source.notes) == ()
     fill_all(source)
     source.run()
     assert restore(source, "--yes").returncode == 0
-    assert len(read(source.sqlite)) == 1
+    assert len(read(source.notes)) == 1

@@ -13,6 +13,7 @@ FOLDERS = {
     "json": "10001:10001 750",
     "emergency": "10001:10001 750",
     "state": "10001:10001 750",
+    "notes": "10001:10001 750",
     "postgres": "999:999 700",
     "secrets/backup": "10001:10001 500",
     "secrets/restore": "10001:10001 500",
@@ -204,3 +205,41 @@ def test_files_that_come_and_go_meanwhile_are_no_error(prepare: Prepare, volumes
             assert result.returncode == 0, result.stderr
     finally:
         run(["docker", "rm", "--force", container])
+
+
+# Where root looks or writes, in folders that a service may write to.
+LAID = [
+    "state/installation",
+    "state/installation.new",
+    "notes/restores.json",
+    "sqlite/bot.db",
+    "secrets/backup/target_password",
+    "secrets/backup/target_password.new",
+    "secrets/page/status_password",
+]
+
+
+@pytest.mark.parametrize("leads", ["/volumes/victim", "/dev/zero", "nowhere"])
+def test_root_follows_no_link_that_a_service_has_laid(volumes: Path, prepare: Prepare, leads: str) -> None:
+    prepare()
+    look(volumes, "printf whole > victim && chown 4242:4242 victim && chmod 640 victim")
+    before = look(volumes, "stat -c '%U:%G %u:%g %a %i' victim && cat victim")
+    # As the bot's user lays them: links of another owner are given to the bot, themselves and not what they lead to.
+    look(volumes, "; ".join(f"rm -f {path}; ln -s {leads} {path}; chown -h 4343 {path}" for path in LAID))
+    done = prepare()
+    assert done.returncode == 0, done.stderr
+    assert look(volumes, "stat -c '%U:%G %u:%g %a %i' victim && cat victim") == before
+    assert len(look(volumes, "cat state/installation").strip()) == 36
+    assert len({look(volumes, f"test ! -L {name} && cat {name}") for name in SECRETS}) == 1
+    assert look(volumes, "stat -c '%u' sqlite/bot.db notes/restores.json").split() == ["10001", "10001"]
+    assert look(volumes, "ls -d .prepare.* 2>/dev/null") == ""
+
+
+def test_root_waits_at_no_fifo_and_takes_no_folder_for_a_file(volumes: Path, prepare: Prepare) -> None:
+    prepare()
+    look(volumes, "; ".join(f"rm -f {path}; mkfifo {path}" for path in LAID))
+    assert prepare().returncode == 0
+    assert len(look(volumes, "cat state/installation").strip()) == 36
+    look(volumes, "rm state/installation; mkdir state/installation")
+    done = prepare()
+    assert (done.returncode, "state/installation is not what it should be" in done.stderr) == (2, True)
