@@ -10,7 +10,9 @@ from datetime import datetime, timedelta
 from typing import Literal
 
 from backup.answer import ago
+from backup.state import Moment
 from backup.wrong import Wrong, kind_of
+from mirror.plain_text import indented, shown
 
 REMINDER = timedelta(days=1)
 LONGEST_TEXT = 1500  # Discord takes 2000 characters in all
@@ -21,7 +23,7 @@ class Open:
     """Something that is wrong. `told_at`: when people last heard of it; None while it may still pass by itself."""
 
     wrong: Wrong
-    told_at: str | None = None
+    told_at: Moment | None = None
 
 
 @dataclass(frozen=True)
@@ -93,7 +95,7 @@ def _still(wrong: Wrong, source: str, equal_at: str | None, now: datetime) -> Me
 
 def _over(wrong: Wrong, remaining: list[Open], source: str, equal_at: str | None, now: datetime) -> Message:
     lasted = ago((now - datetime.fromisoformat(wrong.since)).total_seconds())
-    left = ", ".join(sorted({one.wrong.subject for one in remaining}))
+    left = ", ".join(sorted({shown(one.wrong.subject) for one in remaining}))
     body = f"This is over: {_what(wrong)}\nIt lasted from {wrong.since} until {_iso(now)} ({lasted}).\n"
     body += f"Still wrong: {left} (./sidemirror status)." if left else _as_of(equal_at)
     return Message(
@@ -107,7 +109,7 @@ def _body(wrong: Wrong, equal_at: str | None, now: datetime) -> str:
         f"What: {_what(wrong)}",
         f"Since: {wrong.since} ({lasted})",
         f"It means: {kind_of(wrong.kind).meaning}",
-        f"Do: {wrong.hint}" if wrong.hint else "Do: ./sidemirror doctor",
+        f"Do: {indented(wrong.hint)}" if wrong.hint else "Do: ./sidemirror doctor",
         _as_of(equal_at),
     ]
     return "\n".join(lines)
@@ -117,6 +119,7 @@ def _what(wrong: Wrong) -> str:
     text = (
         wrong.what if wrong.subject in ("run", "drill", "target", "state folder") else f"{wrong.subject}: {wrong.what}"
     )
+    text = indented(text)  # the name of a file must not forge the lines below it
     return text if len(text) <= LONGEST_TEXT else f"{text[:LONGEST_TEXT]}…"
 
 

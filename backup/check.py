@@ -164,7 +164,7 @@ def _holder(connection: Connection, settings: BackupSettings) -> str:
     with translated(settings):
         state = read_state(connection, settings.source_name)
     holder.require(state, settings.source_name, installation(settings.state_dir))
-    require_ours(OwnRuns(settings.state_dir), state, settings.source_name, settings.sqlite_dir)
+    require_ours(OwnRuns(settings.state_dir), state, settings.source_name, settings.notes_dir)
     return "this installation" if state and state.holder else "nobody yet"
 
 

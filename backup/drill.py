@@ -90,7 +90,7 @@ def drill(settings: BackupSettings, stopping: Callable[[], bool] = lambda: False
         here = installation(settings.state_dir)
         state = catalog.read_state(connection, settings.source_name)
         holder.require(state, settings.source_name, here)
-        require_ours(OwnRuns(settings.state_dir), state, settings.source_name, settings.sqlite_dir)
+        require_ours(OwnRuns(settings.state_dir), state, settings.source_name, settings.notes_dir)
         if state is None or not (state.databases or state.documents):
             raise NoBackup(f"the target holds nothing of the source {settings.source_name}", "./sidemirror backup")
         at, began = datetime.now(UTC), time.monotonic()

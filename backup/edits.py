@@ -11,6 +11,7 @@ from pathlib import Path
 
 from psycopg2 import Binary, sql
 from psycopg2.extensions import connection as Connection
+from pydantic import TypeAdapter
 
 from backup import documents, drift, snapshot
 from backup.apply import RunIdentity, begin
@@ -20,7 +21,7 @@ from backup.script import Script
 from backup.send_document import send_content
 from backup.settle import TableEdits, Truth, settle
 from backup.shadows import Shadows, edited
-from backup.state import read_json, write_atomically
+from backup.state import read_as, write_atomically
 from mirror.catalog import CatalogDatabase, CatalogDocument, CatalogTable, State
 from mirror.errors import EDITED_HINT, SidemirrorError, TargetEdited
 from mirror.inspection import inspect
@@ -30,6 +31,7 @@ from mirror.schema import Schema, read_schema
 from mirror.schema_rebuild import schema_without_data
 
 REMEMBERED = "edited.json"
+_WHAT = TypeAdapter(dict[str, str])
 
 
 @dataclass(frozen=True)
@@ -45,7 +47,8 @@ class Target:
 
 def known(state_dir: Path) -> dict[str, TargetEdited]:
     """The files whose mirrors were found to be changed, and are not repaired yet."""
-    return {file: TargetEdited(str(what), EDITED_HINT) for file, what in read_json(state_dir / REMEMBERED).items()}
+    found = read_as(_WHAT, state_dir / REMEMBERED) or {}
+    return {file: TargetEdited(what, EDITED_HINT) for file, what in found.items()}
 
 
 def remember(state_dir: Path, found: dict[str, TargetEdited]) -> None:

@@ -42,7 +42,7 @@ def known_state(
     state = session.read_state(connection, identity.source, all_of_it=identity.kind == "full")
     try:
         holder.require(state, identity.source, identity.installation)
-        require_ours(runs, state, identity.source, settings.sqlite_dir)
+        require_ours(runs, state, identity.source, settings.notes_dir)
     except TargetTaken:
         holder.note_refused(connection, identity.source)
         raise

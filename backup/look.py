@@ -34,9 +34,8 @@ from backup.locked import require_unlocked
 from backup.refresh import Base
 from backup.session import LastRead, Session
 from backup.shadows import Shadows
-from backup.signature import signature
+from backup.signature import read_signatures, signature
 from backup.source import SourceFiles
-from backup.state import read_json
 from backup.taken_back import note_of, state_then
 from backup.too_large import refuse_what_is_too_large
 from backup.turns import Turns
@@ -44,8 +43,6 @@ from mirror.catalog import CatalogDatabase, CatalogDocument, State
 from mirror.errors import GuardHeld, SidemirrorError, SourceError, TargetEdited
 from mirror.schema import Schema, read_schema
 from mirror.schema_rebuild import require_restorable
-
-SIGNATURES = "signatures.json"
 
 log = logging.getLogger(__name__)
 
@@ -127,7 +124,7 @@ def _put_off(work: Work, file: str, error: SidemirrorError) -> None:
 
 
 def _look_at_databases(work: Work, files: tuple[str, ...]) -> None:
-    remembered = read_json(work.settings.state_dir / SIGNATURES)
+    remembered = read_signatures(work.settings.state_dir)
     for file in files:
         known = work.state.database(file) if work.state else None
         if file in work.edited:
@@ -135,11 +132,11 @@ def _look_at_databases(work: Work, files: tuple[str, ...]) -> None:
             continue
         seen = signature(work.settings.sqlite_dir / file)
         note = remembered.get(file)
-        note = note if isinstance(note, list) else []
-        if not work.full and known and note[:2] == [seen, str(known.token)] and work.shadows.has(known):
+        if note is not None and (known is None or note[1] != str(known.token)):
+            note = None
+        if not work.full and known and note and note[0] == seen and work.shadows.has(known):
             continue
-        follows = known is not None and not work.full and len(note) == 3 and note[1] == str(known.token)
-        base = work.shadows.base(known, note[2]) if known and follows else None
+        base = work.shadows.base(known, note[2]) if known and note and not work.full else None
         _turn(work, "database", file, seen, partial(_look_twice, work, file, known, seen, base))
 
 
@@ -198,9 +195,9 @@ def _look_at_database(work: Work, file: str, known: CatalogDatabase | None, seen
     meant = _guard(work, file, known, tables)
     guarded = work.settings.guard_shrink and file not in work.accepted
     if known is not None and guarded and not note_of(work.settings, file, str(known.token)):
-        remembered = read_json(work.settings.state_dir / SIGNATURES).get(file)
-        if isinstance(remembered, list) and remembered:
-            older_copy.check(work.connection, known, found.pair, tables, found.unchanged, (str(remembered[0]), seen))
+        remembered = read_signatures(work.settings.state_dir).get(file)
+        if remembered is not None:
+            older_copy.check(work.connection, known, found.pair, tables, found.unchanged, (remembered[0], seen))
     old = work.shadows.path(file, known.token) if known else None
     if known is not None and old is not None and not tables and known.describes(schema, copy.mode):
         position = base.position if base and found.changed is not None else None

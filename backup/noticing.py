@@ -6,7 +6,9 @@ import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from backup.state import read_json, write_atomically
+from pydantic import TypeAdapter
+
+from backup.state import read_as, write_atomically
 
 NOTICING_FILE = "noticing.json"
 
@@ -23,6 +25,9 @@ class Polling:
         return f"Changes are looked for every {self.seconds:g} s, because {self.reason}"
 
 
+_KIND = TypeAdapter(Polling)
+
+
 def write(state_dir: Path, polling: Polling | None) -> None:
     """None: the kernel tells. Raises StateError."""
     path = state_dir / NOTICING_FILE
@@ -34,7 +39,4 @@ def write(state_dir: Path, polling: Polling | None) -> None:
 
 def read(state_dir: Path) -> Polling | None:
     """As it was written last; None where nothing can be read."""
-    try:
-        return Polling(**read_json(state_dir / NOTICING_FILE))
-    except TypeError:
-        return None
+    return read_as(_KIND, state_dir / NOTICING_FILE)

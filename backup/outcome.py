@@ -9,7 +9,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from backup.state import read_json, write_atomically
+from pydantic import TypeAdapter
+
+from backup.state import Moment, read_as, write_atomically
 from mirror.errors import SidemirrorError
 
 if TYPE_CHECKING:  # the page reads outcomes, too, and must stay small: no driver, nothing of a run
@@ -29,7 +31,7 @@ class Trouble:
     subject: str  # a file, or "run" for all of it
     what: str
     hint: str
-    since: str
+    since: Moment
     kind: str  # the error's class
 
 
@@ -37,7 +39,7 @@ class Trouble:
 class DrillTold:
     """The last drill: when, of which run, what it took (seconds: the measured recovery time; bytes: downloaded)."""
 
-    at: str
+    at: Moment
     run: int
     ok: bool
     seconds: float
@@ -50,17 +52,17 @@ class DrillTold:
 class Outcome:
     """The sidecar's knowledge of itself. Times are ISO 8601 in UTC; None: never yet."""
 
-    equal_at: str | None = None  # the source's content was last known equal to the target's
-    tried_at: str | None = None
+    equal_at: Moment | None = None  # the source's content was last known equal to the target's
+    tried_at: Moment | None = None
     run: int | None = None
-    full_at: str | None = None  # a full run looked at everything, and nothing was refused
-    next_at: str | None = None
+    full_at: Moment | None = None  # a full run looked at everything, and nothing was refused
+    next_at: Moment | None = None
     target_bytes: int | None = None  # pg_database_size, as of the last run
     stopped: bool = False  # nothing is tried any more until a person has changed something
     troubles: tuple[Trouble, ...] = ()
-    written_at: str | None = None  # the target was last seen to take a write
+    written_at: Moment | None = None  # the target was last seen to take a write
     drill: DrillTold | None = None
-    next_drill_at: str | None = None
+    next_drill_at: Moment | None = None
 
     def seconds_since_equal(self, now: datetime) -> float | None:
         """The one figure for freshness, in seconds; None before the first good run.
@@ -71,17 +73,12 @@ class Outcome:
         return None if self.equal_at is None else abs((now - datetime.fromisoformat(self.equal_at)).total_seconds())
 
 
+_OUTCOME = TypeAdapter(Outcome)
+
+
 def read(state_dir: Path) -> Outcome:
     """The last outcome; an empty one where there is none yet, or none that this version can read."""
-    content = read_json(state_dir / STATUS_FILE)
-    try:
-        troubles = tuple(Trouble(**trouble) for trouble in content.get("troubles", ()))
-        drill = DrillTold(**content["drill"]) if content.get("drill") else None
-        found = Outcome(**{**content, "troubles": troubles, "drill": drill})
-        found.seconds_since_equal(datetime.now(UTC))
-    except (TypeError, ValueError):
-        return Outcome()
-    return found
+    return read_as(_OUTCOME, state_dir / STATUS_FILE) or Outcome()
 
 
 def write(state_dir: Path, outcome: Outcome) -> None:

@@ -27,7 +27,7 @@ def repair(settings: BackupSettings) -> dict[str, tuple[str, ...]]:
             raise NoBackup(f"the target holds nothing of the source {settings.source_name}", "./sidemirror backup")
         runs = OwnRuns(settings.state_dir)
         holder.require(state, settings.source_name, here)
-        require_ours(runs, state, settings.source_name, settings.sqlite_dir)
+        require_ours(runs, state, settings.source_name, settings.notes_dir)
         install(connection)
         identity = RunIdentity(settings.source_name, here, uuid4(), "repair", datetime.now(UTC))
         runs.begin(state.last_run, identity.token)

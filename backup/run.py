@@ -16,6 +16,7 @@ from uuid import UUID, uuid4
 
 import psycopg2
 from psycopg2.extensions import connection as Connection
+from pydantic import TypeAdapter
 
 from backup import aside, canary, document_growth, edits, faults, snapshot, source
 from backup.after import state_after
@@ -23,10 +24,11 @@ from backup.apply import RunIdentity, apply
 from backup.changes import Counts, Refusal
 from backup.config import BackupSettings
 from backup.known import NO_TOKEN, known_state
-from backup.look import SIGNATURES, Work, look
+from backup.look import Work, look
 from backup.session import Session, see
 from backup.shadows import Shadows
-from backup.state import installation, read_json, run_lock, sweep_unfinished, write_atomically
+from backup.signature import SIGNATURES, read_signatures
+from backup.state import installation, read_as, run_lock, sweep_unfinished, write_atomically
 from backup.thin import target_time, thin
 from backup.turns import Turns
 from backup.view.remember import remember
@@ -34,6 +36,8 @@ from mirror import catalog
 from mirror.catalog import State
 from mirror.errors import SidemirrorError, TargetEdited, TargetFull
 from mirror.target import explain
+
+_ACCEPTED = TypeAdapter(dict[str, tuple[str, ...]])
 
 log = logging.getLogger(__name__)
 
@@ -240,9 +244,9 @@ def _all_sent(work: Work, durable: Callable[[], None]) -> None:
 def _remember(work: Work, files: tuple[str, ...]) -> None:
     """After the commit: the copies are the shadows now, and what they were copied from need not be opened again."""
     folder = work.settings.state_dir
-    remembered = {file: seen for file, seen in read_json(folder / SIGNATURES).items() if file in files}
+    remembered = {file: seen for file, seen in read_signatures(folder).items() if file in files}
     for pending in work.pending:
-        remembered[pending.file] = [pending.signature, pending.path.stem, work.shadows.keep(pending)]
+        remembered[pending.file] = (pending.signature, pending.path.stem, work.shadows.keep(pending))
     write_atomically(folder / SIGNATURES, json.dumps(remembered), durable=False)
     edits.remember(folder, {r.file: r.error for r in work.refusals if isinstance(r.error, TargetEdited)})
     if work.accepted:
@@ -251,11 +255,12 @@ def _remember(work: Work, files: tuple[str, ...]) -> None:
 
 def _sweep(folder: Path, shadows: Shadows, state: State | None) -> None:
     """What runs left that were ended in the middle, and what belongs to databases that are gone."""
-    notes = [note[2] for note in read_json(folder / SIGNATURES).values() if isinstance(note, list) and len(note) == 3]
-    spares = [note["spare"][0] for note in notes if isinstance(note, dict) and note.get("spare")]
+    noted = [note.get("spare") for _, _, note in read_signatures(folder).values()]
+    spares = [str(spare[0]) for spare in noted if isinstance(spare, list) and spare]
     shadows.sweep(state.databases if state else (), spares)
     sweep_unfinished(folder)
 
 
 def _accepted(state_dir: Path) -> frozenset[str]:
-    return frozenset(read_json(state_dir / "accepted.json").get("files", []))
+    found = read_as(_ACCEPTED, state_dir / "accepted.json")
+    return frozenset(found.get("files", ()) if found else ())

@@ -9,11 +9,23 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import Any
 
+from pydantic import TypeAdapter
+
+from backup.state import read_as
 from mirror import safe_files
 
 # Where in each file the bytes are that a commit changes. Behind these 96 of the WAL index are the marks that readers leave.
 _PARTS = (("", 0, 100), ("-wal", 0, 32), ("-shm", 0, 96), ("-journal", 0, 28))
+
+SIGNATURES = "signatures.json"
+_REMEMBERED = TypeAdapter(dict[str, tuple[str, str, dict[str, Any]]])
+
+
+def read_signatures(state_dir: Path) -> dict[str, tuple[str, str, dict[str, Any]]]:
+    """Of each database as it was last mirrored: its signature, the token of its shadow, and the note that `base` wants."""
+    return read_as(_REMEMBERED, state_dir / SIGNATURES) or {}
 
 
 def signature(path: Path) -> str:

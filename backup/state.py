@@ -8,13 +8,18 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
+from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, TypeVar
 from uuid import UUID, uuid4
+
+from pydantic import AfterValidator, TypeAdapter
 
 from mirror import safe_files
 from mirror.errors import StateError
 from mirror.locking import only_one
+
+Kept = TypeVar("Kept")
 
 UNFINISHED_SECONDS = 3600.0
 MOST_BYTES = 100_000_000  # of a file with an entry for each file of the bot's
@@ -59,6 +64,23 @@ def read_json(path: Path) -> dict[str, Any]:
     except (OSError, ValueError):
         return {}
     return content if isinstance(content, dict) else {}
+
+
+def read_as(kind: TypeAdapter[Kept], path: Path) -> Kept | None:
+    """What write_atomically wrote, as that kind; None where nothing can be read, valid JSON of another shape among it."""
+    try:
+        return kind.validate_json(safe_files.read_bytes(path, MOST_BYTES))
+    except (OSError, ValueError):
+        return None
+
+
+def _moment(text: str) -> str:
+    if datetime.fromisoformat(text).tzinfo is None:
+        raise ValueError("a time without its zone")
+    return text
+
+
+Moment = Annotated[str, AfterValidator(_moment)]  # ISO 8601 with its zone
 
 
 def installation(state_dir: Path) -> UUID:

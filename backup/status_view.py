@@ -8,6 +8,7 @@ from rich.table import Table
 
 from backup.answer import took
 from backup.status import AT_ONCE, FileStatus, Status
+from mirror.plain_text import indented, shown
 
 MOST_FILES = 20
 
@@ -16,12 +17,12 @@ def show(status: Status, console: Console) -> None:
     """Prints the answer first, then what is wrong, then every file."""
     console.print(f"[bold {'green' if status.safe else 'red'}]{escape(status.sentence)}[/]")
     if status.hint and not status.wrong:
-        console.print(f"  Try: {escape(status.hint)}")
+        console.print(f"  Try: {escape(indented(status.hint))}")
     for wrong in status.wrong:
         subject = "" if wrong.subject == "run" else f"{wrong.subject}: "
-        console.print(f"\n{escape(subject + wrong.what)} (since {wrong.since})")
+        console.print(f"\n{escape(indented(subject + wrong.what))} (since {wrong.since})")
         if wrong.hint:
-            console.print(f"  Try: {escape(wrong.hint)}")
+            console.print(f"  Try: {escape(indented(wrong.hint))}")
     if status.target_error and not status.outcome.troubles:
         console.print(f"\n{escape(status.target_error)}")
     console.print(f"\nSource {status.source}, target {status.target}: run {status.outcome.run or '-'}, {_size(status)}")
@@ -34,7 +35,7 @@ def show(status: Status, console: Console) -> None:
     mirror_otherwise = "missing" if status.target_bytes is not None else "unknown"
     for file in _first(status.files):
         here = _cell(file, file.here, otherwise="unreadable" if file.is_here else "missing")
-        table.add_row(escape(file.file), here, _cell(file, file.mirror, otherwise=mirror_otherwise))
+        table.add_row(escape(shown(file.file)), here, _cell(file, file.mirror, otherwise=mirror_otherwise))
     console.print(table)
     if len(status.files) > MOST_FILES:
         console.print(f"and {len(status.files) - MOST_FILES} more; all of them: ./sidemirror status --json")

@@ -13,23 +13,26 @@ import signal
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from types import FrameType
 from typing import Any
 
+from pydantic import TypeAdapter
+
 from backup import clock, events, news, outbox, outcome, restores, turns
 from backup.address import Address
-from backup.alert import Message, Open, decide
+from backup.alert import Open, decide
 from backup.alive import heard
 from backup.answer import limit_seconds
 from backup.config import BackupSettings
 from backup.outbox import Pace, Waiting
 from backup.send import UNUSABLE, send, unusable
-from backup.state import read_json, write_atomically
+from backup.state import Moment, read_as, write_atomically
 from backup.wrong import BY_DATE_ALONE, Known, Wrong, wrong_now
 from mirror.errors import ConfigError, StateError
+from mirror.notes import AHEAD
 
 ALERTS_FILE = "alerts.json"
 POLL_SECONDS = 1.0
@@ -41,18 +44,25 @@ _UNUSABLE_HINT = "compare it with https://appriseit.com/services/ (the address i
 log = logging.getLogger(__name__)
 
 
+def _now() -> str:
+    return datetime.now(UTC).isoformat()
+
+
 @dataclass(frozen=True)
 class Told:
     """What alerts.json holds. `restores_until`: when the last restore was that was told; `news_until`: the last event that
     is told once. `failing`: the addresses that could not be reached at the last try, and why.
     """
 
-    watching_since: str
-    restores_until: str
-    news_until: str
+    watching_since: Moment
+    restores_until: Moment = field(default_factory=_now)  # an older version did not write these
+    news_until: Moment = field(default_factory=_now)
     opened: tuple[Open, ...] = ()
     waiting: tuple[Waiting, ...] = ()
     failing: tuple[tuple[str, str], ...] = ()
+
+
+_TOLD = TypeAdapter(Told)
 
 
 class Watch:
@@ -210,19 +220,13 @@ def known_now(settings: BackupSettings, told: Told | None = None) -> Known:
 
 def read(state_dir: Path, now: datetime) -> Told:
     """What was told so far; nothing yet where that cannot be read."""
-    content = read_json(state_dir / ALERTS_FILE)
-    try:
-        return Told(
-            watching_since=datetime.fromisoformat(content["watching_since"]).isoformat(timespec="seconds"),
-            restores_until=datetime.fromisoformat(content.get("restores_until", now.isoformat())).isoformat(),
-            news_until=datetime.fromisoformat(content.get("news_until", now.isoformat())).isoformat(),
-            opened=tuple(Open(Wrong(**one["wrong"]), one["told_at"]) for one in content["opened"]),
-            waiting=tuple(Waiting(Message(**one["message"]), tuple(one["left"])) for one in content["waiting"]),
-            failing=tuple((str(name), str(reason)) for name, reason in content["failing"]),
-        )
-    except (KeyError, TypeError, ValueError):
+    found = read_as(_TOLD, state_dir / ALERTS_FILE)
+    if found is None:
         first = (now - restores.FIRST_LOOK).isoformat()
         return Told(now.isoformat(timespec="seconds"), first, first)
+    if datetime.fromisoformat(found.restores_until) > now + AHEAD:  # no restore made from now on would be told
+        return replace(found, restores_until=now.isoformat())
+    return found
 
 
 def write(state_dir: Path, told: Told) -> None:

@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from backup import turns
 from backup.answer import GRACE_SECONDS, LOST_HINT, LOST_SECONDS, ago
 from backup.outcome import DRILL, SIZE_WARNING_SHARE, Outcome
+from backup.state import Moment
 from backup.turns import Turn
 from mirror.errors import SidemirrorError
 
@@ -30,7 +31,7 @@ class Wrong:
     subject: str
     what: str
     hint: str
-    since: str
+    since: Moment
 
     @property
     def key(self) -> tuple[str, str]:

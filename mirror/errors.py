@@ -35,6 +35,8 @@ SidemirrorError
 
 from __future__ import annotations
 
+from mirror.plain_text import shown_lines
+
 EDITED_HINT = (
     "put it right with: ./sidemirror repair (it keeps what was changed); nothing of that file is mirrored until then"
 )
@@ -51,9 +53,8 @@ class SidemirrorError(Exception):
     passing = True
 
     def __init__(self, what: str, hint: str = "") -> None:
-        super().__init__(what)
-        self.what = what
-        self.hint = hint
+        self.what, self.hint = shown_lines(what), shown_lines(hint)  # the name of a file may hold anything
+        super().__init__(self.what)
 
     def __str__(self) -> str:
         return f"{self.what}\n  Try: {self.hint}" if self.hint else self.what

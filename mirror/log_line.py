@@ -10,6 +10,8 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from uuid import UUID, uuid4
 
+from mirror.plain_text import indented, shown_lines
+
 _run: ContextVar[UUID | None] = ContextVar("run", default=None)
 
 
@@ -44,7 +46,7 @@ class LineFormatter(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         token = _run.get()
         record.run = f"[{token.hex[:8]}] " if token else ""
-        return super().format(record).replace("\n", "\n    ")
+        return indented(super().format(record))
 
 
 class JsonFormatter(LineFormatter):
@@ -56,7 +58,7 @@ class JsonFormatter(LineFormatter):
             "at": self.formatTime(record),
             "level": record.levelname.lower(),
             "logger": record.name,
-            "message": record.getMessage(),
+            "message": shown_lines(record.getMessage()),
         }
         if token:
             content["run"] = str(token)

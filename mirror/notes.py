@@ -18,12 +18,12 @@ from mirror import safe_files
 Noted = TypeVar("Noted")
 
 # Two containers of one machine have one clock; it may be set between two notes.
-_AHEAD = timedelta(hours=1)
+AHEAD = timedelta(hours=1)
 
 
 def _made(text: str) -> str:
     at = datetime.fromisoformat(text)
-    if at.tzinfo is None or at > datetime.now(UTC) + _AHEAD:
+    if at.tzinfo is None or at > datetime.now(UTC) + AHEAD:
         raise ValueError("it is no time that has been")
     return text
 

@@ -23,8 +23,13 @@ def shown(text: str) -> str:
 
 
 def shown_lines(text: str) -> str:
-    """The same for a text of several lines: its line ends stay."""
-    return "\n".join(shown(line) for line in text.split("\n"))
+    """The same for a text of several lines: its line ends and tabs stay."""
+    return "\n".join("\t".join(shown(cell) for cell in line.split("\t")) for line in text.split("\n"))
+
+
+def indented(text: str) -> str:
+    """The same, with what follows the first line moved in: a name with a line end in it begins no line of its own."""
+    return shown_lines(text).replace("\n", "\n    ")
 
 
 def _character(text: str, at: int) -> str:

@@ -10,6 +10,7 @@ from typing import Any
 from psycopg2.extensions import cursor as Cursor
 
 from mirror.errors import NoBackup
+from mirror.plain_text import shown
 from mirror.settings import Settings
 from mirror.target import connected, reading
 
@@ -115,7 +116,7 @@ def as_lines(points: tuple[RestorePoint, ...], most: int = 50) -> list[str]:
         )
     if len(points) > most:
         lines.append(f"and {len(points) - most} older ones; --json shows all")
-    return lines
+    return [shown(line) for line in lines]
 
 
 def _proof(point: RestorePoint) -> str:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from mirror.catalog import CatalogDatabase, CatalogDocument, State
 from mirror.errors import NoBackup
+from mirror.plain_text import shown
 
 
 @dataclass(frozen=True)
@@ -86,7 +87,7 @@ class Plan:
             for (file, name), count in rows.items()
         ]
         width = max(len(subject) for subject, _ in lines)
-        return [f"  {subject:<{width}}  {what}" for subject, what in lines]
+        return [shown(f"  {subject:<{width}}  {what}") for subject, what in lines]
 
 
 def plan(state: State | None, source: str, sqlite_dir: Path, json_dir: Path, at: datetime | None = None) -> Plan:

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from datetime import UTC
 from typing import Any
 
+from mirror.plain_text import shown
 from restore.differences import Example, Row, Shown, TableDifference, Text
 from restore.document_differences import DocumentDifference, ValueExample
 from restore.dry_run import DatabaseDifference, DryRun
@@ -20,7 +21,7 @@ def as_lines(found: DryRun) -> list[str]:
     lines.append(
         "Nothing would change." if found.equal else "This is what a restore would change; nothing was changed now."
     )
-    return lines
+    return [shown(line) for line in lines]
 
 
 def to_json(found: DryRun) -> dict[str, Any]:
@@ -59,14 +60,14 @@ def _database(database: DatabaseDifference) -> Iterator[str]:
         return
     else:
         yield f"  {database.file}:"
-    shown = [table for table in database.tables if not table.equal]
-    if shown:
-        width = max(len("table"), *(len(table.name) for table in shown))
+    differing = [table for table in database.tables if not table.equal]
+    if differing:
+        width = max(len("table"), *(len(table.name) for table in differing))
         yield f"    {'table':<{width}}  {'now':>9}  {'then':>9}  {'added':>9}  {'changed':>9}  {'removed':>9}"
-        for table in shown:
+        for table in differing:
             yield from _table(table, width)
-    if len(shown) < len(database.tables):
-        yield f"    {len(database.tables) - len(shown)} more tables are equal"
+    if len(differing) < len(database.tables):
+        yield f"    {len(database.tables) - len(differing)} more tables are equal"
     yield from (f"    {change}" for change in database.schema)
 
 

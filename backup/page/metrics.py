@@ -17,6 +17,7 @@ from prometheus_client.registry import Collector
 
 from backup.page import facts as view_facts
 from backup.page.glance import Glance, look
+from mirror.plain_text import shown
 
 # A source with more tables than this is told by its databases only: each table is a series of its own.
 MOST_TABLES = 500
@@ -123,11 +124,11 @@ def _source(view: sqlite3.Connection) -> Iterator[Metric]:
     few = sum(len(database.tables) for database in databases) <= MOST_TABLES
     for database in databases:
         if database.bytes is not None:
-            size.add_metric([database.file], database.bytes)
-        rows.add_metric([database.file], database.mirror)
-        exact.add_metric([database.file], database.exact)
+            size.add_metric([shown(database.file)], database.bytes)
+        rows.add_metric([shown(database.file)], database.mirror)
+        exact.add_metric([shown(database.file)], database.exact)
         for table in database.tables if few else ():
-            of_table.add_metric([database.file, table.name], table.mirror)
+            of_table.add_metric([shown(database.file), shown(table.name)], table.mirror)
     yield from (size, rows, exact, of_table)
     [(documents,)] = view.execute("SELECT count(*) FROM documents WHERE NOT gone")
     yield from _gauge("documents", "Documents in the mirror.", documents)

@@ -14,8 +14,14 @@ from backup.page import facts, words
 from backup.page.assets import Assets
 from backup.page.glance import look, version
 from backup.page.login import COOKIE, Login
+from mirror.plain_text import shown_lines
 
 TEMPLATES = Path(__file__).parent / "templates"
+
+
+def _plain(value: object) -> object:
+    """Whatever a template shows of others: names and values without characters that are not seen."""
+    return shown_lines(value) if type(value) is str else value
 
 
 class Show:
@@ -31,6 +37,7 @@ class Show:
             trim_blocks=True,
             lstrip_blocks=True,
             auto_reload=False,
+            finalize=_plain,
         )
         self.environment.filters.update(words.FILTERS)
         self.environment.globals.update(asset=assets.address)
