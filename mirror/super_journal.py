@@ -9,8 +9,10 @@ then SQLite would not find it and keep what was never committed.
 
 from __future__ import annotations
 
+import os
 from pathlib import Path, PurePosixPath
 
+from mirror import safe_files
 from mirror.errors import SourceUnreadable
 
 _MAGIC = bytes.fromhex("d9d505f920a163d7")
@@ -21,7 +23,7 @@ _LONGEST_NAME = 4096
 def super_journal(journal: Path) -> str | None:
     """The name of the super-journal that this journal belongs to, as the bot knows it; None for one of a single file."""
     try:
-        with journal.open("rb") as file:
+        with os.fdopen(safe_files.descriptor(journal), "rb") as file:
             size = file.seek(0, 2)
             if size < _TAIL:
                 return None

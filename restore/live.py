@@ -32,7 +32,6 @@ _PENDING_BYTE = 0x40000000
 _LOCK_BYTES = 512  # pending, reserved, and 510 shared bytes
 _DEAD_MAN_SWITCH = 128
 _FLOCK = "hhqqi4x"  # struct flock on 64-bit Linux
-_AT_ONCE = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK  # a FIFO in a file's place would wait for its writer
 _ROUTES = Path("/proc/net/route")
 
 _STOP = "stop it, and then restore again: docker compose stop bot"
