@@ -65,7 +65,6 @@ ATTACKS = {
     "is two statements": "CREATE TABLE e (x); ATTACH '{new}' AS pw",
     "reads on its way": "CREATE TABLE e AS SELECT load_extension('/tmp/evil')",
     "is temporary": "CREATE TEMP TABLE e (x)",
-    "is a module": "CREATE VIRTUAL  TABLE e USING fts3(tokenize=simple)",
 }
 
 
