@@ -7,12 +7,12 @@ from collections.abc import Iterator
 
 from psycopg2 import sql
 
+from backup.apply_shape import apply_shape, column_type, key_name
 from backup.changes import Rows, TableChange, TableChanged, TableCreated, TableDropped
 from backup.script import Script, first_part, require_rows, values
 from mirror.catalog import CatalogTable
 from mirror.content import TableContent
 from mirror.mapping import MirrorTable
-from mirror.names import distinct_name
 from mirror.ours import written_by_others
 
 # A table that got this many rows at once has statistics that mislead the planner (and Supabase's row counts).
@@ -87,7 +87,11 @@ def _create(
 def _change(script: Script, schema_name: str, change: TableChanged, run: int, rows: Rows) -> TableContent:
     mirror, table = change.mirror, _table(schema_name, change.mirror)
     _require_columns(script, schema_name, change.known)
-    added = mirror.columns[len(change.known.mirror.columns) :]
+    if change.reshape is not None:
+        apply_shape(script, schema_name, change.known, change.reshape, run)
+        added = mirror.columns[:0]
+    else:
+        added = mirror.columns[len(change.known.mirror.columns) :]
     for column in added:
         if column.type is not None:
             script.add(
@@ -151,7 +155,7 @@ def _upsert(script: Script, table: sql.Composable, change: TableChanged, run: in
 
 
 def _delete(script: Script, table: sql.Composable, change: TableChanged, run: int, rows: Rows) -> None:
-    mirror = change.known.mirror
+    mirror = change.mirror
     script.add(
         "WITH s({key}) AS ({rows}), d AS (DELETE FROM {table} AS m USING s WHERE {match} AND CASE WHEN {foreign} "
         "THEN sidemirror.edited({}, jsonb_build_array({old_key})::text) IS NULL ELSE true END RETURNING m.*), h AS ("
@@ -202,14 +206,20 @@ def _drop(script: Script, schema_name: str, change: TableDropped, run: int) -> N
     table = _table(schema_name, known.mirror)
     _require_columns(script, schema_name, known)
     script.add(
-        "WITH h AS (INSERT INTO sidemirror.history (table_id, run, key, before) "
-        "SELECT {}, {}, jsonb_build_array({key}), CASE WHEN {foreign} "
-        "THEN sidemirror.edited({}, jsonb_build_array({key})::text) ELSE jsonb_strip_nulls(to_jsonb(m.*)) END "
-        "FROM {table} AS m RETURNING run) SELECT sidemirror.require_rows({}, 'were there', count(*), {}) FROM h",
-        known.id, run, known.id, known.id, known.content.rows,
+        "SELECT sidemirror.require_rows({}, 'were there', count(*), {}), CASE WHEN count(x.other) > 0 THEN "
+        "sidemirror.edited({}, min(x.other)) END FROM ("
+        "SELECT CASE WHEN {foreign} THEN jsonb_build_array({key})::text END AS other FROM {table} AS m) AS x",
+        known.id, known.content.rows, known.id,
         key=_of("m", known.mirror.key), foreign=written_by_others("m", known.id), table=table,
     )  # fmt: skip
-    script.add("DROP TABLE {table}", table=table)
+    if known.content.rows == 0:  # what it had before is in the history
+        script.add("DROP TABLE {table}", table=table)
+        script.add("UPDATE sidemirror.tables SET dropped_run = {} WHERE id = {}", run, known.id)
+        return
+    # Older restore points still need its rows.
+    script.add(
+        "SELECT sidemirror.set_table_aside({}, {})", known.id, key_name(known.mirror).strings[0],
+    )  # fmt: skip
     script.add("UPDATE sidemirror.tables SET dropped_run = {} WHERE id = {}", run, known.id)
 
 
@@ -217,16 +227,6 @@ def _require_columns(script: Script, schema_name: str, known: CatalogTable) -> N
     columns = [f"{name} {type}" for name, type in known.mirror.fields]
     relation = _table(schema_name, known.mirror).as_string(script.cursor)
     script.add("SELECT sidemirror.require_columns({}, {}, {}::text[])", known.id, relation, columns)
-
-
-def column_type(mirror: MirrorTable, name: str, type: str) -> str:
-    """Text keys compare by bytes: the same on every server, and nothing to reindex when a C library changes."""
-    return 'text COLLATE "C"' if type == "text" and name in mirror.key else type
-
-
-def key_name(mirror: MirrorTable) -> sql.Identifier:
-    """Postgres would name the key's index <table>_pkey, and a table of the source may have that very name."""
-    return sql.Identifier(distinct_name(mirror.mirror_name, f"{mirror.mirror_name}\0primary key"))
 
 
 def _analyze(script: Script, table: sql.Composable, rows: int) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Protocol
 
 from backup.documents import Document
+from backup.reshape import Reshape
 from backup.wal import Position
 from mirror.catalog import CatalogDatabase, CatalogDocument, CatalogTable
 from mirror.content import TableContent
@@ -36,6 +37,7 @@ class TableChanged:
     upserts: int
     deletes: int
     number: int  # names the temporary tables that hold its changed rows
+    reshape: Reshape | None = None  # its name or its columns are others
 
 
 @dataclass(frozen=True)

@@ -5,8 +5,11 @@ Where it is known which rowids can have changed, only those are compared (level 
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from backup.btree import Ranges
 from backup.changes import TableChange, TableChanged, TableCreated, TableDropped
+from backup.compare_reshaped import compare_reshaped
 from backup.pair import Pair
 from mirror.catalog import CatalogDatabase, CatalogTable
 from mirror.content import TableContent
@@ -29,15 +32,19 @@ def compare(
     created: list[Table] = []
     unchanged: dict[str, TableContent] = {}
     kept_names: set[str] = set()
+    names = {table.mirror.mirror_name for table in known_tables.values()}
+    of = _by_name_or_shape(pair, known_tables)
     for number, table in enumerate(pair.schema.tables):
-        before = known_tables.pop(table.name, None)
-        change = _compare_table(pair, table, before, number, ranges.get(table.name)) if before else None
+        before = of.get(table.name)
+        if before is not None:
+            known_tables.pop(before.mirror.name)
+        change = _compare_table(pair, table, before, number, ranges.get(table.name), names) if before else None
         if before is None or change is None:
             if before is not None:
                 dropped.append(TableDropped(before))
             created.append(table)
             continue
-        kept_names.add(before.mirror.mirror_name)
+        kept_names.add(change.mirror.mirror_name)
         if change.upserts or change.deletes or change.mirror != before.mirror or change.content != before.content:
             changed.append(change)
         else:
@@ -46,14 +53,45 @@ def compare(
     return (*dropped, *changed, *_created(pair, created, kept_names)), unchanged
 
 
+def _by_name_or_shape(pair: Pair, known: dict[str, CatalogTable]) -> dict[str, CatalogTable]:
+    """What each table was at the last run: the one of its name, otherwise one of its shape whose name is gone."""
+    found = {table.name: known[table.name] for table in pair.schema.tables if table.name in known}
+    if not pair.comparable or pair.shadow_schema is None:
+        return found
+    left = [name for name in known if name not in found]
+    for table in pair.schema.tables:
+        if table.name not in found and not table.name.startswith("sqlite_"):
+            olds = [old for name in left if (old := pair.shadow_schema.table(name))]
+            same = [old for old in olds if replace(old, name=table.name) == table]
+            same = same or [old for old in olds if _unnamed(old) == _unnamed(table)]
+            if same:
+                # Of several, the one with as many rows.
+                rows = pair.count(table)
+                found[table.name] = min((known[old.name] for old in same), key=lambda one: abs(one.content.rows - rows))
+                left.remove(found[table.name].mirror.name)
+    return found
+
+
+def _unnamed(table: Table) -> Table:
+    """Its shape without any name."""
+    columns = tuple(replace(column, name="") for column in table.columns)
+    return replace(table, name="", columns=columns, integer_key="" if table.integer_key is not None else None)
+
+
 def _compare_table(
-    pair: Pair, table: Table, before: CatalogTable, number: int, ranges: Ranges | None
+    pair: Pair, table: Table, before: CatalogTable, number: int, ranges: Ranges | None, taken: set[str]
 ) -> TableChanged | None:
     """The table's change (perhaps of nothing), or None where its mirror cannot go on. `ranges` None: anywhere."""
-    mirror = continued(before.mirror, table)
-    old = pair.shadow_schema.table(table.name) if pair.comparable and pair.shadow_schema else None
+    mirror = continued(before.mirror, table) if before.mirror.name == table.name else None
+    old = pair.shadow_schema.table(before.mirror.name) if pair.comparable and pair.shadow_schema else None
+    if old is None or not (mirror == before.mirror and _same_shape(pair, table, old)):
+        change = compare_reshaped(pair, table, before, old, number, taken) if old is not None else None
+        if change is not None:
+            return change
     if mirror is None or old is None or not _same_shape(pair, table, old):
         return None
+    if before.used_names & {column.mirror_name for column in mirror.columns[len(before.mirror.columns) :]}:
+        return None  # a name must not come to mean a second column
     if ranges is None or table != old:
         upserts, gone = pair.find_changes(table, old, before.content.rows, number)
     else:

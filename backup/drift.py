@@ -187,13 +187,18 @@ def _shape(mirror: MirrorTable) -> _Shape:
 
 
 def _shapes(cursor: Cursor, schema_name: str) -> dict[str, _Shape]:
-    """Columns with their types, and the columns of the primary key, of each table in the schema."""
+    """Columns with their types, and the columns of the primary key, of each table in the schema.
+
+    What the source dropped stands aside in its table, and is none of them.
+    """
     cursor.execute(
         "SELECT c.relname, a.attname, format_type(a.atttypid, a.atttypmod), COALESCE(a.attnum = ANY(i.indkey), false) "
         "FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace "
         "JOIN pg_attribute AS a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped "
         "LEFT JOIN pg_index AS i ON i.indrelid = c.oid AND i.indisprimary "
-        "WHERE n.nspname = %s AND c.relkind = 'r'",
+        "WHERE n.nspname = %s AND c.relkind = 'r' AND NOT EXISTS (SELECT FROM sidemirror.tables AS t "
+        "JOIN sidemirror.databases AS d ON d.id = t.database_id WHERE d.schema_name = n.nspname "
+        "AND t.mirror_name = c.relname AND t.dropped_run IS NULL AND t.set_aside ? a.attname)",
         (schema_name,),
     )
     columns: dict[str, set[tuple[str, str]]] = {}

@@ -10,7 +10,8 @@ import shutil
 import sqlite3
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -26,12 +27,12 @@ from backup import byte_for_byte, faults
 from backup.config import BackupSettings
 from backup.own_runs import OwnRuns, require_ours
 from backup.shadows import Shadows
-from backup.state import installation, run_lock
+from backup.state import installation
 from mirror import catalog, holder
 from mirror.catalog import CatalogDatabase, State
+from mirror.catalog_install import HOLDS_POINTS
 from mirror.document_content import receive
 from mirror.errors import (
-    DrillStopped,
     NoBackup,
     NotVerified,
     SidemirrorError,
@@ -39,6 +40,7 @@ from mirror.errors import (
     StateError,
 )
 from mirror.inspection import inspect
+from mirror.locking import only_one
 from mirror.rebuild import rebuild
 from mirror.target import connected, reading
 
@@ -64,29 +66,25 @@ class Drill:
 
 @dataclass
 class _Work:
-    """`stopping` is asked as rows come in."""
-
     connection: Connection
+    source: str
     state: State
     scratch: Path
-    stopping: Callable[[], bool]
     shadows: Shadows
     received: int = 0
     rows: int = 0
 
     def progress(self, _table: str, rows: int, _bytes: int) -> None:
         self.rows += rows
-        if self.stopping():
-            raise DrillStopped("the drill was cut short", "it is made again after the next start")
 
 
-def drill(settings: BackupSettings, stopping: Callable[[], bool] = lambda: False) -> Drill:
+def drill(settings: BackupSettings) -> Drill:
     """One drill, recorded in the target. What is wrong with the mirror is in the result.
 
-    Raises NoBackup when there is nothing to restore, RunInProgress, StateError when there is no room, DrillStopped, and
+    Raises NoBackup when there is nothing to restore, RunInProgress, StateError when there is no room, and
     every TargetError; then nothing is recorded.
     """
-    with run_lock(settings.state_dir), connected(settings) as connection:
+    with _one_at_a_time(settings.state_dir), connected(settings) as connection:
         here = installation(settings.state_dir)
         state = catalog.read_state(connection, settings.source_name)
         holder.require(state, settings.source_name, here)
@@ -98,7 +96,7 @@ def drill(settings: BackupSettings, stopping: Callable[[], bool] = lambda: False
         shutil.rmtree(scratch, ignore_errors=True)  # of one that was killed
         _require_room(connection, state, settings.state_dir)
         with tempfile.TemporaryDirectory(dir=_made(scratch)) as folder:
-            work = _Work(connection, state, Path(folder), stopping, Shadows(settings.state_dir))
+            work = _Work(connection, settings.source_name, state, Path(folder), Shadows(settings.state_dir))
             problems = _restore(work)
         done = Drill(at, state.run, time.monotonic() - began, work.rows, work.received, problems)
         _record(connection, state, here, done)
@@ -147,7 +145,13 @@ def _restore(work: _Work) -> tuple[str, ...]:
 
 def _restore_database(work: _Work, database: CatalogDatabase, path: Path) -> list[str]:
     with reading(work.connection) as cursor:
-        rebuild(cursor, database, path, work.state.run, work.state.last_run, work.progress)
+        # Runs go on beside a drill: where the rows of its point stand is asked again in each transaction.
+        now = catalog.read_state(work.connection, work.source, work.state.run)
+        there = now.database(database.file) if now else None
+        if now is None or there is None:
+            return [f"{database.file} is not in the target any more"]
+        _hold(cursor, work.state)
+        rebuild(cursor, there, path, work.state.run, now.last_run, work.progress)
     found = inspect(path, database.pragmas.journal_mode, check=True)
     if found.problems:
         return [f"{database.file}: SQLite's integrity check says: {'; '.join(found.problems)}"]
@@ -171,8 +175,8 @@ def _beside_shadow(work: _Work, database: CatalogDatabase, path: Path) -> list[s
         differing = byte_for_byte.differences(path, shadow)
         if not differing or inspect(shadow, database.pragmas.journal_mode).content_hash != database.content_hash:
             return []  # in the second case it is the local copy that is damaged, which a run finds and mends
-    except (sqlite3.Error, SourceUnsupported):
-        return []
+    except (sqlite3.Error, SourceUnsupported, OSError):
+        return []  # or a run has a newer copy by now, and this one is gone
     return [
         f"{database.file} has the right content hash, and is not the local copy to the byte: {'; '.join(differing)}"
     ]
@@ -181,6 +185,7 @@ def _beside_shadow(work: _Work, database: CatalogDatabase, path: Path) -> list[s
 def _documents(work: _Work) -> list[str]:
     problems = []
     with reading(work.connection) as cursor:
+        _hold(cursor, work.state)
         for document in work.state.documents:
             found = receive(cursor, work.state, document.sha256, lambda _: work.progress("", 0, 0))
             work.progress(document.file, 0, 0)
@@ -230,6 +235,25 @@ def _require_room(connection: Connection, state: State, folder: Path) -> None:
             f"a drill needs {needed / 1e6:.0f} MB in the state folder {folder}, and {free / 1e6:.0f} MB are free",
             "make room on that disk",
         )
+
+
+def _hold(cursor: Cursor, state: State) -> None:
+    """The drill's point is not thinned out while it is read. Ends in TargetMoved when it was."""
+    if state.catalog_version >= HOLDS_POINTS:
+        cursor.execute("SELECT sidemirror.hold_point(%s, %s)", (state.source_id, state.run))
+
+
+@contextmanager
+def _one_at_a_time(folder: Path) -> Iterator[None]:
+    with ExitStack() as stack:
+        try:
+            stack.enter_context(only_one(folder / "drill.lock", "another drill is in progress", "wait for it"))
+        except OSError as error:
+            raise StateError(
+                f"the state folder {folder} cannot be used: {error.strerror}",
+                "it has to belong to the sidecar's user: ./sidemirror up gives it back",
+            ) from error
+        yield
 
 
 def _made(folder: Path) -> Path:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
@@ -54,9 +53,19 @@ def recall(settings: BackupSettings) -> Outcome:
     return known
 
 
-def drill_and_remember(settings: BackupSettings, stopping: Callable[[], bool] = lambda: False) -> Drill:
+def is_due(settings: BackupSettings) -> bool:
+    """Whether none was made in the meantime. Raises TargetError."""
+    known = recall(settings)
+    return known.drill is None or left(settings, known, datetime.now(UTC)) == timedelta(0)
+
+
+def drill_and_remember(settings: BackupSettings) -> Drill:
     """One drill, with its result in status.json, the events and the log. Raises what `drill` raises."""
-    done = drill(settings, stopping)
+    return remembered(settings, drill(settings))
+
+
+def remembered(settings: BackupSettings, done: Drill) -> Drill:
+    """The drill, written down."""
     before = outcome.read(settings.state_dir)
     remember(settings.state_dir, before, _with(before, done))
     if done.ok:

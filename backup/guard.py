@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from backup.changes import TableChange, TableChanged, TableCreated, TableDropped
+from backup.pair import Pair
 from mirror.errors import GuardHeld
 
 SMALL_TABLE_ROWS = 100
@@ -17,13 +18,14 @@ def check(
     shrink: float | None,
     most: Mapping[str, int],
     restored: Mapping[str, int] | None = None,
+    moved: frozenset[str] = frozenset(),
 ) -> None:
     """Raises GuardHeld when the changes drop a table that has rows, or leave less of one than the guard lets go.
 
     A table of 100 rows or more may lose the share `shrink` of the most rows that it had in the last day (`most`, see
     days_most.py), so that many small steps count as one. `shrink` None: the guard is off, or a person has accepted.
     `restored`: the rows of each table at the restore point that a person has gone back to; what the restore itself took
-    away is meant.
+    away is meant. `moved`: tables whose rows are all there, under another name.
     """
     if shrink is None:
         return
@@ -33,6 +35,8 @@ def check(
     created = {change.table.name: change for change in changes if isinstance(change, TableCreated)}
     reasons = []
     for change in changes:
+        if not isinstance(change, TableCreated) and change.known.mirror.name in moved:
+            continue
         if isinstance(change, TableDropped):
             again = created.get(change.known.mirror.name)
             reasons += _dropped(change, again, most, shrink)
@@ -58,6 +62,19 @@ def _after_restore(change: TableChange, restored: Mapping[str, int]) -> TableCha
     known = change.known
     rows = min(known.content.rows, restored.get(known.mirror.name, 0))
     return replace(change, known=replace(known, content=replace(known.content, rows=rows)))
+
+
+def moved(pair: Pair, changes: tuple[TableChange, ...]) -> frozenset[str]:
+    """The tables all of whose rows are in a new table now: one that was renamed while another took its name."""
+    created = [change for change in changes if isinstance(change, TableCreated)]
+    return frozenset(
+        change.known.mirror.name
+        for change in changes
+        if not isinstance(change, TableCreated)
+        and any(
+            new.rows == change.known.content.rows and pair.content(new.table) == change.known.content for new in created
+        )
+    )
 
 
 def missing(file: str, mirrored: str) -> GuardHeld:

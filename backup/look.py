@@ -31,12 +31,13 @@ from backup.config import BackupSettings
 from backup.faults import blamed
 from backup.integrity import explain
 from backup.locked import require_unlocked
+from backup.pair import Pair
 from backup.refresh import Base
 from backup.session import LastRead, Session
 from backup.shadows import Shadows
 from backup.signature import read_signatures, signature
 from backup.source import SourceFiles
-from backup.taken_back import note_of, state_then
+from backup.taken_back import note_of, rows_then, state_then
 from backup.too_large import refuse_what_is_too_large
 from backup.turns import Turns
 from mirror.catalog import CatalogDatabase, CatalogDocument, State
@@ -192,7 +193,7 @@ def _look_at_database(work: Work, file: str, known: CatalogDatabase | None, seen
         raise explain(error, file) from error
     known, tables = found.known, found.tables
     refuse_what_is_too_large(path, found.pair, tables)
-    meant = _guard(work, file, known, tables)
+    meant = _guard(work, file, known, found.pair, tables)
     guarded = work.settings.guard_shrink and file not in work.accepted
     if known is not None and guarded and not note_of(work.settings, file, str(known.token)):
         remembered = read_signatures(work.settings.state_dir).get(file)
@@ -219,7 +220,9 @@ def _rebuilt_from(work: Work) -> Callable[[CatalogDatabase], CatalogDatabase]:
     return rebuilt
 
 
-def _guard(work: Work, file: str, known: CatalogDatabase | None, tables: tuple[TableChange, ...]) -> frozenset[str]:
+def _guard(
+    work: Work, file: str, known: CatalogDatabase | None, pair: Pair, tables: tuple[TableChange, ...]
+) -> frozenset[str]:
     """Raises GuardHeld, unless it is a restore that took the rows away. Gives the tables whose loss of rows is meant."""
     if known is None:
         return frozenset()
@@ -231,25 +234,18 @@ def _guard(work: Work, file: str, known: CatalogDatabase | None, tables: tuple[T
     try:
         guard.check(file, tables, shrink, most)
     except GuardHeld:
+        moved = guard.moved(pair, tables)
         if note is None:
-            raise
+            guard.check(file, tables, shrink, most, moved=moved)
+            return frozenset()
         then = state_then(work.connection, work.settings, note)
         point = then.database(file) if then else None
-        guard.check(file, tables, shrink, most, _rows_then(known, point, note.tables) if point else None)
+        guard.check(file, tables, shrink, most, rows_then(known, point, note.tables) if point else None, moved)
         whose = f" of {note.source}" if note.source else ""
         log.info("%s was restored to run %d%s, so it may have less than its mirror", file, note.run, whose)
     if note is None:
         return frozenset()
     return frozenset(note.tables if note.tables is not None else (table.mirror.name for table in known.tables))
-
-
-def _rows_then(known: CatalogDatabase, point: CatalogDatabase, tables: tuple[str, ...] | None) -> dict[str, int]:
-    """Each table's rows at the restore point; of one that was not taken back, those that the mirror has."""
-    then = {table.mirror.name: table.content.rows for table in point.tables}
-    if tables is None:
-        return then
-    now = {table.mirror.name: table.content.rows for table in known.tables}
-    return now | {name: rows for name, rows in then.items() if name in tables}
 
 
 def _schema_of(copy: snapshot.Snapshot) -> Schema:

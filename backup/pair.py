@@ -128,11 +128,11 @@ class Pair:
         )
         return tuple(self._number(f"SELECT count(*) FROM temp.{name}_{number}") for name in ("up", "gone"))  # type: ignore[return-value]
 
-    def find_changes(self, table: Table, old: Table, old_rows: int, number: int) -> tuple[int, int]:
+    def find_changes(self, table: Table, old: Table, old_rows: int, number: int, differs: str = "") -> tuple[int, int]:
         """Fills temp.up_N and temp.gone_N with the row identities that differ; gives how many of each there are.
 
         up: rows that are new, or whose values, classes or (where visible) rowid differ. gone: rows that are no more.
-        A row's identity is its rowid, or the PRIMARY KEY in a WITHOUT ROWID table.
+        A row's identity is its rowid, or the PRIMARY KEY in a WITHOUT ROWID table. `differs`: in place of row_differs.
         """
         new_name, old_name = f"main.{quote_sqlite(table.name)}", f"shadow.{quote_sqlite(old.name)}"
         for database, which in (("main", table), ("shadow", old)):
@@ -143,7 +143,7 @@ class Pair:
         execute = self.connection.execute
         execute(
             f"CREATE TEMP TABLE up_{number} AS SELECT {_named(identity)} FROM {new_name} n "
-            f"LEFT JOIN {old_name} o ON {match} WHERE {missing} OR {row_differs(table, old)}"
+            f"LEFT JOIN {old_name} o ON {match} WHERE {missing} OR {differs or row_differs(table, old)}"
         )
         inserted = self._number(
             f"SELECT count(*) FROM {self._changed(table, number)} WHERE NOT EXISTS "

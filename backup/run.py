@@ -18,7 +18,7 @@ import psycopg2
 from psycopg2.extensions import connection as Connection
 from pydantic import TypeAdapter
 
-from backup import aside, canary, document_growth, edits, faults, snapshot, source
+from backup import aside, canary, edits, faults, snapshot, source
 from backup.after import state_after
 from backup.apply import RunIdentity, apply
 from backup.changes import Counts, Refusal
@@ -29,7 +29,6 @@ from backup.session import Session, see
 from backup.shadows import Shadows
 from backup.signature import SIGNATURES, read_signatures
 from backup.state import installation, read_as, run_lock, sweep_unfinished, write_atomically
-from backup.thin import target_time, thin
 from backup.turns import Turns
 from backup.view.remember import remember
 from mirror import catalog
@@ -67,7 +66,9 @@ def run(settings: BackupSettings, kind: str, token: UUID | None = None, session:
     """
     if session is None:
         with closing(Session()) as its_own:
-            return run(settings, kind, token, its_own)
+            report = run(settings, kind, token, its_own)
+            its_own.upkeep.wait()
+            return report
     began = time.monotonic()
     seen, session.seen = see(settings), None
     turns = Turns(settings.state_dir)
@@ -96,17 +97,12 @@ def run(settings: BackupSettings, kind: str, token: UUID | None = None, session:
         _remember(work, files.databases)
         refused = {refusal.file for refusal in work.refusals} | set(work.waiting)
         aside.came_through(settings.state_dir, {*files.databases, *files.documents} - refused)
-        if work.full:
-            thin(connection, settings.source_name, settings.retention, target_time(connection))
-        session.documents_sent += counts.bytes_sent if work.documents else 0
-        if work.full or document_growth.worth_a_look(session.documents_sent, settings.target_size_limit):
-            session.documents_sent = 0
-            document_growth.keep_within(
-                connection, settings.source_name, settings.retention, settings.target_size_limit
-            )
         seconds = time.monotonic() - began
         remember(work, counts, seconds)
     session.seen = seen
+    session.documents_sent += counts.bytes_sent if work.documents else 0
+    if session.upkeep.begin_after(settings, work.full, session.documents_sent):
+        session.documents_sent = 0
     return _report(work, counts, looked_at, seconds)
 
 

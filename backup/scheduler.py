@@ -16,6 +16,7 @@ from backup.agenda import Agenda, jittered, left_of
 from backup.alive import Beat
 from backup.aside import Aside
 from backup.config import BackupSettings
+from backup.drill_process import DrillProcess
 from backup.heartbeat import Heartbeat
 from backup.noticing import Polling
 from backup.on_change import OnChange
@@ -33,6 +34,7 @@ from mirror.errors import (
     SidemirrorError,
     TargetError,
     TargetLogin,
+    TargetMoved,
     TargetUnreachable,
 )
 from mirror.log_line import of_run
@@ -63,6 +65,7 @@ class Scheduler:
         self.alive = Beat(self.settings.state_dir)
         self.teller = Teller()
         self.figures = Figures()
+        self.drilling: DrillProcess | None = None
         self.wake = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
         self.changes: OnChange | None = None
         self.polling = noticing.read(self.settings.state_dir)  # as it is written down
@@ -81,6 +84,8 @@ class Scheduler:
             self.session.connection.close_if_idle()
             self.teller.catch_up(self.settings.target_size_limit)
             self.figures.catch_up(self.settings, self.session)
+            if self.drilling is not None and self.drilling.ended():
+                self._drill(self._drill_ends)
             if self.given_up is None:
                 self._look_at_the_clock()
                 self._do_what_is_due()
@@ -100,8 +105,6 @@ class Scheduler:
 
     def _job(self, kind: str, token: UUID) -> None:
         """This is the one place that catches, so that one bad run never ends the next."""
-        folder = self.settings.state_dir
-        before = outcome.read(folder)
         at = datetime.now(UTC)
         if kind == "full":
             self.agenda.put("full", jittered(self.settings.backup_every))
@@ -112,28 +115,41 @@ class Scheduler:
             log.info("A run is in progress already; the next try is in %d s", FIRST_PAUSE.total_seconds())
             self._retry(kind, FIRST_PAUSE)
         except SidemirrorError as error:
-            self._failed(before, error, at, kind)
+            self._failed(error, at, kind)
         except Exception as error:
             log.exception("An error that should not happen; please report it")
-            self._failed(before, SidemirrorError(f"an unexpected {type(error).__name__}", "see the log"), at, kind)
+            self._failed(SidemirrorError(f"an unexpected {type(error).__name__}", "see the log"), at, kind)
         else:
             self.teller.tell(report, self.settings.target_size_limit)
             self._plan_after(report)
+            before = outcome.read(self.settings.state_dir)
             result = outcome.succeeded(before, report)
             self.heartbeat.ended(equal=not result.troubles)
             self._remember(before, result)
 
     def drill(self) -> None:
-        """A drill, unless one was made in the meantime. It catches as `job` does."""
-        folder = self.settings.state_dir
+        """Begins a drill, unless one was made in the meantime. Runs go on beside it."""
+        if self.drilling is None:
+            self._drill(self._drill_begins)
+
+    def _drill_begins(self) -> None:
+        if drilling.is_due(self.settings):
+            self.drilling = DrillProcess()
+
+    def _drill_ends(self) -> None:
+        if process := self.drilling:
+            self.drilling = None
+            drilling.remembered(self.settings, process.result())
+
+    def _drill(self, step: Callable[[], None]) -> None:
+        """It catches as `job` does."""
         try:
-            known = drilling.recall(self.settings)
-            if known.drill is None or drilling.left(self.settings, known, datetime.now(UTC)) == timedelta(0):
-                drilling.drill_and_remember(self.settings, self._is_stopping)
+            step()
+            if self.drilling is None:
+                self._plan_drill()
         except TargetLogin as error:
-            self._failed(outcome.read(folder), error, datetime.now(UTC), "run")
-            return
-        except (RunInProgress, NoBackup, TargetUnreachable, DrillStopped) as error:
+            self._failed(error, datetime.now(UTC), "run")
+        except (RunInProgress, NoBackup, TargetUnreachable, TargetMoved, DrillStopped) as error:
             # Runs tell that the target is away.
             log.info("There was no drill: %s", error.what)
             self.agenda.put("drill", LONGEST_PAUSE)
@@ -146,10 +162,9 @@ class Scheduler:
             log.exception("An error in a drill that should not happen; please report it")
             drilling.could_not(self.settings, SidemirrorError("a drill could not be made", "see the log"))
             self.agenda.put("drill", LONGEST_DRILL_PAUSE)
-        else:
-            self._plan_drill()
-        known = outcome.read(folder)
-        self._remember(known, known)
+        if self.drilling is None:
+            known = outcome.read(self.settings.state_dir)
+            self._remember(known, known)
 
     def _plan_drill(self) -> None:
         left = drilling.left(self.settings, outcome.read(self.settings.state_dir), datetime.now(UTC))
@@ -231,8 +246,9 @@ class Scheduler:
             self.job(kind="change")
             self.changes.run_ended()
 
-    def _failed(self, before: Outcome, error: SidemirrorError, at: datetime, kind: str) -> None:
+    def _failed(self, error: SidemirrorError, at: datetime, kind: str) -> None:
         log.error("%s", error)
+        before = outcome.read(self.settings.state_dir)
         self.heartbeat.ended(equal=False)
         result = outcome.failed(before, error, at, stopped=isinstance(error, TargetLogin))
         if result.stopped:
@@ -277,11 +293,6 @@ class Scheduler:
 
     def _next_at(self) -> str | None:
         return self.agenda.date_of("run", "full", _RETRY + "run", _RETRY + "full")
-
-    def _is_stopping(self) -> bool:
-        """Asked again and again by a drill, which can take long: it does not hang."""
-        self.alive.came_round()
-        return self.stopping.is_set()
 
     def _stop(self, _number: int, _frame: FrameType | None) -> None:
         turns.forget(self.settings.state_dir)  # what ends from now on, a person ends

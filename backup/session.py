@@ -16,6 +16,7 @@ from backup.days_most import DaysMost
 from backup.kept import KeptConnection
 from backup.own_runs import OwnRuns
 from backup.signature import only_begun, signature
+from backup.upkeep import Upkeep
 from mirror import catalog
 from mirror.catalog import State
 from mirror.errors import SourceError
@@ -56,6 +57,7 @@ class Session:
     most: DaysMost = field(default_factory=DaysMost)
     aside: Aside = field(default_factory=Aside)
     documents_sent: int = 0  # bytes, since their growth was last looked at
+    upkeep: Upkeep = field(default_factory=Upkeep)
 
     def close(self) -> None:
         self.connection.close()

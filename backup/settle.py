@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from psycopg2 import sql
 
-from backup.apply_rows import column_type, key_name
+from backup.apply_shape import column_type, key_name
 from backup.drift import Suspect
 from backup.script import Script
 from mirror.catalog import CatalogDatabase, CatalogTable, State
@@ -99,13 +99,18 @@ def settle(
     if keep and found:
         _keep(script, state, database, table, edits)
         script.add(
-            "DELETE FROM {table} AS m WHERE jsonb_build_array({there}) IN (SELECT key FROM {edits})",
+            "DELETE FROM {table} AS m WHERE jsonb_build_array({there}) IN (SELECT key FROM {edits} WHERE mirrored IS NULL)",
             table=_table(database, mirror), there=_of("m", mirror.key), edits=edits,
         )  # fmt: skip
+        # A row that is there is written over: what stands aside in it belongs to older restore points.
         script.add(
             "INSERT INTO {table} ({names}) SELECT {names} FROM {stage} AS s "
-            "WHERE jsonb_build_array({staged}) IN (SELECT key FROM {edits})",
+            "WHERE jsonb_build_array({staged}) IN (SELECT key FROM {edits}) ON CONFLICT ({key}) DO UPDATE SET {values}",
             table=_table(database, mirror), names=names, stage=stage, staged=_of("s", mirror.key), edits=edits,
+            key=_identifiers(mirror.key),
+            values=sql.SQL(", ").join(
+                sql.SQL("{0} = excluded.{0}").format(sql.Identifier(name)) for name, _ in mirror.fields
+            ),
         )  # fmt: skip
     return found
 
@@ -142,6 +147,7 @@ def _remake(
             edits=edits, table=_table(database, mirror), stage=stage,
         )  # fmt: skip
     _keep(script, state, database, suspect.table, edits)
+    aside = _save_what_stands_aside(script, database, suspect)
     script.add("DROP TABLE IF EXISTS {table}", table=_table(database, mirror))
     if suspect.missing:
         script.add("CREATE SCHEMA IF NOT EXISTS {schema}", schema=sql.Identifier(database.schema_name))
@@ -154,9 +160,40 @@ def _remake(
         "INSERT INTO {table} ({names}) SELECT {names} FROM {stage} AS s",
         table=_table(database, mirror), names=_names(mirror), stage=stage,
     )  # fmt: skip
+    _put_aside_again(script, database, suspect, aside)
     script.add("SELECT sidemirror.protect({}, {})", database.schema_name, mirror.mirror_name)
     script.flush()
     return found
+
+
+def _save_what_stands_aside(script: Script, database: CatalogDatabase, suspect: Suspect) -> sql.Composable | None:
+    """Columns that the source dropped belong to older restore points; as far as they are there they come along."""
+    if suspect.missing or not suspect.table.set_aside:
+        return None
+    aside = sql.Identifier("pg_temp", script.new_stage())
+    script.add(
+        "CREATE TEMP TABLE {aside} ON COMMIT DROP AS SELECT to_jsonb(m.*) AS row FROM {table} AS m",
+        aside=aside, table=_table(database, suspect.table.mirror),
+    )  # fmt: skip
+    return aside
+
+
+def _put_aside_again(script: Script, database: CatalogDatabase, suspect: Suspect, aside: sql.Composable | None) -> None:
+    mirror, set_aside = suspect.table.mirror, suspect.table.set_aside
+    for name, type in set_aside.items():
+        script.add(
+            "ALTER TABLE {table} ADD COLUMN {name} {type}",
+            table=_table(database, mirror), name=sql.Identifier(name), type=sql.SQL(type),
+        )  # fmt: skip
+    if aside is None:
+        return
+    record = [*((name, type) for name, type in mirror.fields if name in mirror.key), *set_aside.items()]
+    script.add(
+        "UPDATE {table} AS m SET {values} FROM {aside} AS a, jsonb_to_record(a.row) AS s({record}) WHERE {match}",
+        table=_table(database, mirror), aside=aside, match=_match(mirror),
+        values=sql.SQL(", ").join(sql.SQL("{0} = s.{0}").format(sql.Identifier(name)) for name in set_aside),
+        record=sql.SQL(", ").join(sql.SQL("{} {}").format(sql.Identifier(n), sql.SQL(t)) for n, t in record),
+    )  # fmt: skip
 
 
 def _stage(script: Script, mirror: MirrorTable, truth: Truth) -> sql.Composable:

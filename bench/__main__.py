@@ -11,6 +11,7 @@ from pathlib import Path
 import click
 
 from bench import (
+    alter,
     beside,
     far_away,
     first_mirror,
@@ -36,6 +37,7 @@ MEASUREMENTS: dict[str, tuple[str, Callable[[Place, int, int], list[Figure]]]] =
     "unchanged": ("Nothing changed", unchanged.figures),
     "beside": ("Beside a bot that writes", beside.figures),
     "far_away": ("A long way to the target", far_away.figures),
+    "alter": ("ALTER TABLE", alter.figures),
     "idle": ("Nothing to do", idle.figures),
     "restore": ("Restore", restore.figures),
     "large": ("Ten times as much", large.figures),

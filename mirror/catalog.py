@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 from uuid import UUID
 
@@ -19,12 +20,40 @@ from mirror.schema import Pragmas, Schema, SchemaRow, same_objects
 
 @dataclass(frozen=True)
 class CatalogTable:
-    """A mirrored table. `dropped`: its Postgres table is gone by now, only its history is left."""
+    """A mirrored table.
+
+    `dropped`: the source has it no more. `place`: schema and name of the Postgres table that has its rows, where that is not
+    the mirror by its name; () where only history is left. `aliases`: names that columns have had, each with the one of now.
+    `set_aside`: columns that the source dropped, each with its type.
+    """
 
     id: int
     mirror: MirrorTable
     content: TableContent
     dropped: bool = False
+    place: tuple[str, ...] | None = None
+    aliases: Mapping[str, str] = field(default_factory=dict)
+    set_aside: Mapping[str, str] = field(default_factory=dict)
+
+    def place_in(self, schema_name: str) -> tuple[str, ...]:
+        """Schema and name of the Postgres table; () where there is none."""
+        if self.place is not None:
+            return self.place
+        return () if self.dropped else (schema_name, self.mirror.mirror_name)
+
+    def column_now(self, name: str) -> str:
+        """What a column of this shape is called in the Postgres table."""
+        return self.aliases.get(name, name)
+
+    def names_of(self, name: str) -> tuple[str, ...]:
+        """All names that a column of this shape has had, and has now."""
+        now = self.column_now(name)
+        return (now, *sorted(was for was, becoming in self.aliases.items() if becoming == now))
+
+    @property
+    def used_names(self) -> frozenset[str]:
+        """Names that cannot be given to another column."""
+        return frozenset({*self.aliases, *self.aliases.values(), *(name for name, _ in self.mirror.fields)})
 
 
 @dataclass(frozen=True)
@@ -178,4 +207,7 @@ def _table(table: dict[str, Any]) -> CatalogTable:
         rowid=table["has_rowid"],
     )
     content = TableContent(table["rows"], int(table["hash"], 16))
-    return CatalogTable(table["id"], mirror, content, table["dropped"])
+    place = tuple(table["place"] or ()) if "place" in table else None
+    return CatalogTable(
+        table["id"], mirror, content, table["dropped"], place, table.get("aliases", {}), table.get("set_aside", {})
+    )

@@ -16,11 +16,12 @@ from mirror.errors import TargetRefused
 _FOLDER = Path(__file__).with_name("sql")
 _STEPS = tuple(sorted(_FOLDER.glob("steps/*.sql")))
 # In this order, because a function in the language SQL is checked when it is made; the last one closes all of it.
-_FUNCTIONS = ("reader", "private", "state", "history", "writing", "documents", "seal")
+_FUNCTIONS = ("reader", "private", "shapes", "state", "history", "writing", "documents", "thinning", "seal")
 
 VERSION = len(_STEPS)
-# From this version on a document is a list of pieces; before, it was one value.
-DOCUMENT_CHUNKS = next(number for number, step in enumerate(_STEPS, start=1) if step.stem.endswith("document-chunks"))
+_NAMES = {step.stem.partition("-")[2]: number for number, step in enumerate(_STEPS, start=1)}
+DOCUMENT_CHUNKS = _NAMES["document-chunks"]  # from here on a document is a list of pieces; before, it was one value
+HOLDS_POINTS = _NAMES["thinning"]  # from here on a point that is read is not thinned out meanwhile
 
 
 def require_readable(version: int) -> None:

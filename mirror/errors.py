@@ -24,7 +24,7 @@ SidemirrorError
 ├── RunInProgress            another run of this installation holds the run lock
 ├── ShadowDiffers            the shadow is not what the target holds
 ├── DrillFailed              what came back from the target is not what was mirrored
-├── DrillStopped             the sidecar was told to end in the middle of a drill
+├── DrillStopped             a drill's process ended in the middle of it
 └── RestoreError
     ├── NoBackup             the target holds nothing that was asked for
     ├── SourceLive           the bot has the file open

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from mirror.expressions import KEY_BYTES, all_of, any_of, canonical
 from mirror.mapping import KEY_COLUMNS, MirrorColumn
@@ -56,17 +56,29 @@ def encoded_key(table: Table, alias: str) -> str:
     return f"sm_key({canonical([f'{alias}.{quote_sqlite(c.name)}' for c in table.key_columns])})"
 
 
-def row_differs(table: Table, old: Table, alias: str = "n", old_alias: str = "o") -> str:
+def row_differs(
+    table: Table,
+    old: Table,
+    alias: str = "n",
+    old_alias: str = "o",
+    renamed: Mapping[str, str] | None = None,
+    defaults: Mapping[str, str] | None = None,
+) -> str:
     """Two rows of the same table differ in a stored value or its class.
 
-    A column that the old table did not have counts as NULL in its rows.
+    A column that the old table did not have counts as NULL in its rows, or as the SQL expression that `defaults` has for it.
+    `renamed`: the old name of each column that was there before; None: the same.
     """
-    had = {column.name for column in old.stored_columns}
+    names = {column.name: column.name for column in old.stored_columns} if renamed is None else renamed
     conditions = []
     for column in table.stored_columns:
         name = f"{alias}.{quote_sqlite(column.name)}"
-        was = f"{old_alias}.{quote_sqlite(column.name)}"
-        conditions.append(_differs(name, was) if column.name in had else f"{name} IS NOT NULL")
+        if column.name in names:
+            conditions.append(_differs(name, f"{old_alias}.{quote_sqlite(names[column.name])}"))
+        elif defaults and column.name in defaults:
+            conditions.append(_differs(name, defaults[column.name]))
+        else:
+            conditions.append(f"{name} IS NOT NULL")
     return any_of(conditions)
 
 

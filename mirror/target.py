@@ -52,6 +52,7 @@ OWN_SQLSTATES: dict[str, tuple[type[TargetError], str]] = {
     ),
     "SM002": (TargetMoved, "nothing to do: the next run starts from where the target is now"),
     "SM004": (TargetEdited, EDITED_HINT),
+    "SM005": (TargetMoved, "choose another one: ./sidemirror restore --list shows them"),
     "SM003": (
         TargetExposed,
         "revoke what was granted: ./sidemirror check shows the statement; the mirror must not be readable by the Data API",

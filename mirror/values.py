@@ -94,7 +94,7 @@ def is_plain(lines: bytes, rows: int, fields: int) -> bool:
 def careful_line(table: Table, mirror: MirrorTable, alias: str = "n") -> str:
     """A SQL expression for any row as a line of COPY text, without its line end."""
     columns = _named(mirror, alias)
-    fields = [_careful_field(name, column.type) for name, column in columns if column.type is not None]
+    fields = [careful_field(name, column.type) for name, column in columns if column.type is not None]
     misfits = [
         f"iif({fits(name, column.type)}, NULL, {literal(_json_name(column))} || {_exact(name)})"
         for name, column in columns
@@ -126,7 +126,7 @@ def big_field_queries(mirror: MirrorTable, alias: str = "n") -> list[FieldQuery]
     queries = []
     for name, column in _named(mirror, alias):
         small = f"NOT ({_is_big(name)})"
-        field = f"iif({small}, {_careful_field(name, column.type)}, NULL)" if column.type is not None else "NULL"
+        field = f"iif({small}, {careful_field(name, column.type)}, NULL)" if column.type is not None else "NULL"
         misfit = _escape(f"{literal(_json_name(column))} || {_exact(name)}")
         exact = f"iif({small} AND NOT ({fits(name, column.type)}), {misfit}, NULL)"
         is_text = f"typeof({name}) = 'text'"
@@ -150,7 +150,7 @@ def key_line(table: Table, mirror: MirrorTable, alias: str = "n") -> str:
     if mirror.key_kind != "columns":
         return joined(own_fields(table, mirror, alias)[-1:], _SEPARATOR)
     columns = {column.mirror_name: (name, column.type) for name, column in _named(mirror, alias)}
-    return joined([_careful_field(name, str(type)) for name, type in (columns[key] for key in mirror.key)], _SEPARATOR)
+    return joined([careful_field(name, str(type)) for name, type in (columns[key] for key in mirror.key)], _SEPARATOR)
 
 
 def _named(mirror: MirrorTable, alias: str) -> list[tuple[str, MirrorColumn]]:
@@ -178,7 +178,8 @@ def _value(name: str, type: str) -> str:
     return name
 
 
-def _careful_field(name: str, type: str) -> str:
+def careful_field(name: str, type: str) -> str:
+    """A SQL expression for one value as a field of COPY text; NULL's byte where it does not fit its column."""
     value = _escape(name) if type == "text" else _value(name, type)
     return f"iif({name} IS NOT NULL AND ({fits(name, type)}), {value}, {_NULL})"
 

@@ -10,11 +10,13 @@ from psycopg2.extensions import connection as Connection
 from psycopg2.extensions import cursor as Cursor
 
 from mirror import catalog
+from mirror.catalog import State
+from mirror.catalog_install import HOLDS_POINTS
 from mirror.errors import NoBackup
 from mirror.settings import Settings
 from mirror.target import reading
 from restore.choose import only
-from restore.plan import Plan, plan
+from restore.plan import DatabaseStep, Plan, plan
 from restore.progress import Watch
 from restore.stage import stage_database, stage_document
 from restore.when import Point, points_of, show_time
@@ -62,10 +64,21 @@ def stage(connection: Connection, found: Plan, staged: dict[str, Path], watch: W
 
 def stage_with(cursor: Cursor, found: Plan, staged: dict[str, Path], watch: Watch | None = None) -> None:
     """The same in a transaction that is open already, and in which the plan was made. Raises NotVerified."""
+    if found.state.catalog_version >= HOLDS_POINTS:
+        cursor.execute("SELECT sidemirror.hold_point(%s, %s)", (found.state.source_id, found.run))
     for step in found.databases:
-        stage_database(cursor, found, step, staged[str(step.destination)], watch or Watch())
+        now = _as_it_is(step, found.state)
+        stage_database(cursor, found, now, staged[str(step.destination)], watch or Watch())
     for document in found.documents:
         stage_document(cursor, found, document, staged[str(document.destination)])
+
+
+def _as_it_is(step: DatabaseStep, state: State) -> DatabaseStep:
+    """Where the rows of the restore point stand now: a run may have renamed what the plan has found."""
+    known = state.database(step.database.file)
+    places = {table.id: table for table in known.tables} if known else {}
+    tables = tuple(places.get(table.id, table) for table in step.database.tables)
+    return replace(step, database=replace(step.database, tables=tables))
 
 
 def _sources(connection: Connection) -> str:

@@ -74,11 +74,11 @@ def _bytes_of_tables(connection: Connection, tables: Iterable[tuple[CatalogDatab
         sql.SQL("SELECT {}, avg({}) FROM (SELECT * FROM {} LIMIT {}) AS r").format(
             sql.Literal(number),
             _row_bytes(table),
-            sql.Identifier(database.schema_name, table.mirror.mirror_name),
+            sql.Identifier(*table.place_in(database.schema_name)),
             sql.Literal(_SAMPLE_ROWS),
         )
         for number, (database, table) in enumerate(tables)
-        if not table.dropped and table.content.rows
+        if table.place_in(database.schema_name) and table.content.rows
     ]
     if not samples:
         return 0
@@ -96,7 +96,11 @@ def _bytes_of_tables(connection: Connection, tables: Iterable[tuple[CatalogDatab
 def _row_bytes(table: CatalogTable) -> sql.Composable:
     parts: list[sql.Composable] = [sql.Literal(_ROW_BYTES)]
     for name, type in table.mirror.fields:
-        parts.append(sql.SQL(_SIZES.get(type, f"num_nonnulls(r.{{}}) * {_NUMBER_BYTES}")).format(sql.Identifier(name)))
+        parts.append(
+            sql.SQL(_SIZES.get(type, f"num_nonnulls(r.{{}}) * {_NUMBER_BYTES}")).format(
+                sql.Identifier(table.column_now(name))
+            )
+        )
     return sql.SQL(" + ").join(parts)
 
 

@@ -29,6 +29,7 @@ DO $$
 DECLARE
     source integer := (SELECT id FROM sidemirror.sources WHERE name = %s);
     schema_name text;
+    aside text;
 BEGIN
     FOR schema_name IN
         SELECT d.schema_name FROM sidemirror.databases AS d WHERE source_id = source AND dropped_run IS NULL
@@ -39,6 +40,10 @@ BEGIN
     CREATE TEMP TABLE gone_tables ON COMMIT DROP AS SELECT id FROM sidemirror.tables WHERE database_id IN (TABLE gone);
     DELETE FROM sidemirror.history WHERE table_id IN (TABLE gone_tables);
     DELETE FROM sidemirror.table_states WHERE table_id IN (TABLE gone_tables);
+    DELETE FROM sidemirror.table_shapes WHERE table_id IN (TABLE gone_tables);
+    FOR aside IN SELECT 'aside_' || id FROM gone_tables LOOP
+        EXECUTE format('DROP TABLE IF EXISTS sidemirror.%%I', aside);
+    END LOOP;
     DELETE FROM sidemirror.tables WHERE database_id IN (TABLE gone);
     DELETE FROM sidemirror.database_states WHERE database_id IN (TABLE gone);
     DELETE FROM sidemirror.database_schemas WHERE database_id IN (TABLE gone);

@@ -164,6 +164,8 @@ def _changes(
             new, old = inserted[table, run], images[table, run]
             if before is None and not new and not old:
                 new = rows  # it was made in this run, and all of its rows with it
+            if dropped_run is not None and run == point(dropped_run):
+                old = max(old, new + (before or 0))  # its rows stand aside, without a before-image
             removed = max(0, min(old, new - (rows - (before or 0))))
             _, added, changed, gone, _ = found[run].get(number, (0, 0, 0, 0, 0))
             found[run][number] = (number, added + new, changed + old - removed, gone + removed, rows)

@@ -6,7 +6,7 @@ import os
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from backup.changes import DatabaseChange, TableChange, TableCreated, TableDropped
+from backup.changes import DatabaseChange, TableChange, TableChanged, TableCreated, TableDropped
 from backup.documents import Document
 from backup.look import Work
 from mirror.safe_files import SIDE_FILES
@@ -57,6 +57,10 @@ def of_database(database: DatabaseChange) -> tuple[TableSeen, ...]:
             kept, other = (before, table) if table.gone else (table, before)
             table = replace(kept, added=kept.added + other.added, removed=kept.removed + other.removed)
         found[table.name] = table
+    for change in database.tables:
+        was = change.known.mirror.name if isinstance(change, TableChanged) else None
+        if was is not None and was not in found:  # it has another name now
+            found[was] = TableSeen(database.file, was, 0, 0, 0, 0, gone=True)
     return tuple(found.values())
 
 

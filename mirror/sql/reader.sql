@@ -42,6 +42,8 @@ BEGIN
     END LOOP;
     GRANT SELECT ON sidemirror.documents_now TO "sidemirror.reader";
     GRANT EXECUTE ON FUNCTION sidemirror.run_at(text, timestamptz), sidemirror.rows_at(integer, bigint),
+        sidemirror.shape_at(integer, bigint), sidemirror.names_at(integer, bigint), sidemirror.reshaped(jsonb, jsonb),
+        sidemirror.place_of(integer), sidemirror.undo(integer, bigint, bigint, jsonb),
         sidemirror.require_point(text, bigint),
         sidemirror.changes(text, text, text, bigint, bigint), sidemirror.document_bytes(integer, bytea),
         sidemirror.document_body(integer, bytea), sidemirror.try_jsonb(bytea) TO "sidemirror.reader";

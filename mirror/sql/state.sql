@@ -13,11 +13,16 @@ SELECT jsonb_build_object(
             'sqlite_schema', dsc.sqlite_schema, 'mode', dsc.mode,
             'tables', COALESCE((
                 SELECT jsonb_agg(jsonb_build_object(
-                    'id', t.id, 'name', t.name, 'mirror_name', t.mirror_name, 'key_kind', t.key_kind,
-                    'key', to_jsonb(t.key), 'has_rowid', t.has_rowid, 'columns', t.columns,
+                    'id', t.id, 'name', sh.name, 'mirror_name', sh.mirror_name, 'key_kind', t.key_kind,
+                    'key', to_jsonb(sh.key), 'has_rowid', t.has_rowid, 'columns', sh.columns,
                     'dropped', t.dropped_run IS NOT NULL,
-                    'rows', ts.row_count, 'hash', ts.content_hash) ORDER BY t.id)
+                    'rows', ts.row_count, 'hash', ts.content_hash)
+                    || CASE WHEN t.dropped_run IS NULL AND sh.until_run IS NULL THEN '{}'
+                        ELSE jsonb_build_object('place', sidemirror.place_of(t.id)) END
+                    || CASE WHEN t.aliases = '{}' THEN '{}'
+                        ELSE jsonb_build_object('aliases', t.aliases, 'set_aside', t.set_aside) END ORDER BY t.id)
                 FROM sidemirror.tables AS t
+                CROSS JOIN LATERAL sidemirror.shape_at(t.id, at.run) AS sh
                 JOIN LATERAL (
                     SELECT * FROM sidemirror.table_states AS x
                     WHERE x.table_id = t.id AND x.run <= at.run ORDER BY x.run DESC LIMIT 1

@@ -64,7 +64,10 @@ DECLARE
         SELECT a.attname || ' ' || pg_catalog.format_type(a.atttypid, a.atttypmod) FROM pg_catalog.pg_attribute AS a
         WHERE a.attrelid = pg_catalog.to_regclass(relation) AND a.attnum > 0 AND NOT a.attisdropped);
 BEGIN
-    IF NOT (there @> columns AND columns @> there) THEN
+    -- What the source dropped may still be there beside them.
+    IF NOT (there @> columns AND columns || ARRAY(
+        SELECT s.key || ' ' || s.value FROM sidemirror.tables AS t, pg_catalog.jsonb_each_text(t.set_aside) AS s
+        WHERE t.id = require_columns.table_id) @> there) THEN
         PERFORM sidemirror.edited(table_id, 'its columns are others');
     END IF;
 END

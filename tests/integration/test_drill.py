@@ -14,10 +14,12 @@ from restoring import fill_all, poll
 
 from backup import drilling, outcome
 from backup.drill import Drill, drill
+from backup.drill_process import DrillProcess
 from backup.outcome import DrillTold, Outcome
 from backup.scheduler import Scheduler
 from backup.thin import thin
 from mirror import expressions
+from mirror.errors import DrillStopped, NoBackup
 from mirror.retention import parse_rules
 from mirror.target import connected
 
@@ -198,10 +200,42 @@ def test_a_drill_that_the_target_refuses_is_tried_again_within_ten_minutes(mirro
     assert job.next_run - datetime.now() <= timedelta(minutes=10)
 
 
-def test_sigterm_cuts_a_drill_short(mirrored: Source) -> None:
-    with pytest.raises(Exception, match="the drill was cut short"):
-        drill(mirrored.settings, stopping=lambda: True)
+def test_runs_go_on_while_a_drill_is_on(mirrored: Source) -> None:
+    table = next(database for database in mirrored.read_state().databases if database.file == "sub/wal.db")
+    with connected(mirrored.settings) as blocker, blocker.cursor() as cursor:
+        cursor.execute(f'BEGIN; LOCK TABLE "{table.schema_name}".t IN ACCESS EXCLUSIVE MODE')
+        process = DrillProcess(mirrored.process_environ)
+        waiting = (
+            "SELECT count(*) FROM pg_locks WHERE NOT granted "
+            "AND database = (SELECT oid FROM pg_database WHERE datname = current_database())"
+        )
+        poll("the drill waits for a table", lambda: mirrored.target.query(waiting) == [(1,)])
+        mirrored.write("ALTER TABLE t RENAME TO renamed; INSERT INTO renamed DEFAULT VALUES")
+        assert mirrored.run().run == 2
+        assert not process.ended()
+        cursor.execute("ROLLBACK")
+    done = process.result()
+    assert (done.ok, done.run, proved(mirrored)) == (True, 1, [1])
+
+
+def test_a_drill_that_is_stopped_records_nothing_and_the_next_one_is_good(mirrored: Source) -> None:
+    process = DrillProcess(mirrored.process_environ)
+    process.stop()
+    assert process.ended()
     assert drills(mirrored) == []
+    assert drill(mirrored.settings).ok
+
+
+def test_a_drill_that_is_killed_says_so(mirrored: Source) -> None:
+    process = DrillProcess(mirrored.process_environ)
+    process._process.kill()
+    with pytest.raises(DrillStopped, match="was killed"):
+        process.result()
+
+
+def test_what_a_drill_in_a_process_raises_is_raised_here(source: Source) -> None:
+    with pytest.raises(NoBackup, match="holds nothing of the source"):
+        DrillProcess(source.process_environ).result()
 
 
 AT = datetime(2026, 11, 22, 12, tzinfo=UTC)

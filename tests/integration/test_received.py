@@ -70,6 +70,7 @@ def sidecar(source: Source) -> Iterator[Sidecar]:
     with wire(source) as counted, closing(Session()) as session:
         made = Sidecar(source, counted, session)
         made.run("full")
+        session.upkeep.wait()
         made.run()
         yield made
 
@@ -129,6 +130,7 @@ def large(source: Source) -> Iterator[Sidecar]:
     with wire(source) as counted, closing(Session()) as session:
         made = Sidecar(source, counted, session)
         made.run("full")
+        session.upkeep.wait()
         yield made
 
 

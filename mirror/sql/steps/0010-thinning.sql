@@ -1,0 +1,2 @@
+-- Version 10: thinning in the target, sql/thinning.sql. Functions only.
+SELECT 10;
