@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 from threading import Thread
 
 from backup import document_growth
@@ -15,16 +16,20 @@ log = logging.getLogger(__name__)
 
 
 class Upkeep:
-    """One at a time. It can be cut off anywhere, so nobody has to wait for it when the sidecar stops."""
+    """One at a time. It can be cut off anywhere, so nobody has to wait for it when the sidecar stops.
+
+    `thinned_at`: when restore points were last thinned out, in seconds since 1970; 0 before the first time.
+    """
 
     def __init__(self) -> None:
+        self.thinned_at = 0.0
         self._thread: Thread | None = None
 
     def begin(self, settings: BackupSettings, full: bool = True) -> bool:
         """Unless it is still on. `full`: by RETENTION; older versions of documents are kept within their share each time."""
         if self.is_on:
             return False
-        self._thread = Thread(target=_thin, args=(settings, full), name="thinning", daemon=True)
+        self._thread = Thread(target=self._thin, args=(settings, full), name="thinning", daemon=True)
         self._thread.start()
         return True
 
@@ -41,16 +46,20 @@ class Upkeep:
         if self._thread is not None:
             self._thread.join()
 
-
-def _thin(settings: BackupSettings, full: bool) -> None:
-    try:
-        with connected(settings) as connection:
-            if full:
-                thin(connection, settings.source_name, settings.retention, target_time(connection))
-            document_growth.keep_within(
-                connection, settings.source_name, settings.retention, settings.target_size_limit
+    def _thin(self, settings: BackupSettings, full: bool) -> None:
+        try:
+            with connected(settings) as connection:
+                went = 0
+                if full:
+                    went = thin(connection, settings.source_name, settings.retention, target_time(connection))
+                went += document_growth.keep_within(
+                    connection, settings.source_name, settings.retention, settings.target_size_limit
+                )
+            if went:
+                self.thinned_at = time.time()
+        except SidemirrorError as error:
+            log.warning(
+                "Restore points were not thinned out to the end, which goes on after the next full run: %s", error
             )
-    except SidemirrorError as error:
-        log.warning("Restore points were not thinned out to the end, which goes on after the next full run: %s", error)
-    except Exception:
-        log.exception("An error in thinning that should not happen; please report it")
+        except Exception:
+            log.exception("An error in thinning that should not happen; please report it")

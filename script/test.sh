@@ -174,6 +174,8 @@ integration() {
     mkdir -p "$SIDEMIRROR_VOLUMES"
     part integration run_step "start a stand-in for the integration tests" \
         docker compose -p "$TEST_PROJECT" up --build --detach --wait postgres || return
+    # Values of 50 MB take most of its 1 GB, and here four sources write to it at the same time.
+    docker update --memory 3g --memory-swap 3g "$(docker compose -p "$TEST_PROJECT" ps --quiet postgres)" >/dev/null
     part integration integration_tests
     part page page_in_a_browser
     part benches run_step "a bench, scaled down" one_bench
@@ -252,8 +254,8 @@ stack_images() {
     run_step "build the images" docker compose --profile '*' build --quiet || finish
 }
 
-# Four at a time on two cores, because most of their time is waiting for containers and disks.
-stack() { run_step "stack tests" on_containers tests/stack --numprocesses 4 --dist loadfile; }
+# Two at a time: each has a stack that runs, and with four of them on two cores the health checks took longer than they may.
+stack() { run_step "stack tests" on_containers tests/stack --numprocesses 2 --dist loadfile; }
 
 # on_containers TESTS OPTIONS…
 on_containers() {
@@ -264,7 +266,7 @@ on_containers() {
 # --- faults: the running containers, broken in every way that we know; soak: for MINUTES, by chance --------------------
 
 # HYPOTHESIS_PROFILE=nightly: all of it at full length.
-faults() { run_step "fault suite" on_containers tests/faults --numprocesses 3 --dist worksteal; }
+faults() { run_step "fault suite" on_containers tests/faults --numprocesses 2 --dist worksteal; }
 
 soak() {
     SIDEMIRROR_TEST_PROJECT="$TEST_PROJECT" .venv/bin/python tests/faults/soak.py --minutes "${MINUTES:-30}" ||

@@ -88,7 +88,8 @@ def _measure(settings: BackupSettings, session: Session, known: Outcome) -> None
         [(due,)] = view.execute(_DUE, (now, PAUSE_SECONDS, ROWS_A_SECOND, GROWN_SECONDS))
         read_at = store.fact(view, "refreshed_at") or 0.0
     drilled = known.drill is not None and datetime.fromisoformat(known.drill.at).timestamp() > read_at
-    if not due and not drilled:
+    thinned = session.upkeep.thinned_at > read_at
+    if not (due or drilled or thinned):
         return
     with session.connection.connected(settings) as connection:
         state = session.read_state(connection, settings.source_name)
@@ -96,4 +97,4 @@ def _measure(settings: BackupSettings, session: Session, known: Outcome) -> None
             return
         with store.writing(settings.state_dir, target_name(settings)) as view:
             if store.fact(view, "last_run") == state.last_run:  # otherwise the next run reads what it missed
-                refresh(view, connection, state, Shadows(settings.state_dir), now, everything=drilled)
+                refresh(view, connection, state, Shadows(settings.state_dir), now, everything=drilled or thinned)

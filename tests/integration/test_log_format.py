@@ -19,7 +19,7 @@ def test_json_lines_are_objects_with_the_token_of_the_run(source: Source) -> Non
     assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", lines[0]["at"])
     assert "\n" in lines[0]["message"], "what and what to do are one event"
     [(token,)] = source.target.query(
-        "SELECT token::text FROM sidemirror.runs JOIN sidemirror.sources AS s ON s.id = source_id WHERE name = %s",
+        "SELECT r.token::text FROM sidemirror.runs AS r JOIN sidemirror.sources AS s ON s.id = source_id WHERE name = %s",
         source.name,
     )
     assert {line["run"] for line in lines} == {token}

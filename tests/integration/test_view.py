@@ -12,7 +12,10 @@ from typing import Any
 import pytest
 from fix_source import Source
 
+from backup.run import run
+from backup.session import Session
 from backup.view import store
+from backup.view.figures import Figures
 
 
 def view(source: Source, query: str) -> list[tuple[Any, ...]]:
@@ -130,7 +133,10 @@ def test_a_view_that_missed_some_runs_catches_up(lived: Source) -> None:
 
 def test_what_retention_takes_away_is_counted_at_the_next_point_that_is_left(lived: Source) -> None:
     lived.environ["RETENTION"] = "daily:30d"
-    lived.run("full")
+    with closing(Session()) as session:
+        assert run(lived.settings, "full", session=session).refusals == ()
+        session.upkeep.wait()
+        Figures().catch_up(lived.settings, session)
     assert view(lived, POINTS) == [(6, 12, 3, 7, 3)]
     (lived.state / store.FILE).unlink()
     lived.run("full")

@@ -21,6 +21,7 @@ def test_the_sidecar_sees_the_bots_files_read_only(stack: Stack) -> None:
         "/data/sqlite": ("sqlite", False),
         "/data/json": ("json", False),
         "/state": ("state", True),
+        "/notes": ("notes", False),
         "/ca": ("ca", False),
         "/run/secrets": ("secrets/backup", False),
     }

@@ -123,7 +123,7 @@ def test_3_after_the_bot_stopped_a_last_backup_has_everything(gate: Stack, mirro
 def test_4_the_volumes_are_lost(gate: Stack) -> None:
     gate.script("stop", "backup")
     gate.as_root("rm", "-rf", "/volumes/sqlite", "/volumes/json", "/volumes/state")
-    assert sorted(gate.as_root("ls", "/volumes").stdout.split()) == ["ca", "emergency", "postgres", "secrets"]
+    assert sorted(gate.as_root("ls", "/volumes").stdout.split()) == ["ca", "emergency", "notes", "postgres", "secrets"]
 
 
 def test_5_one_command_brings_everything_back_equal_by_value_class_and_bytes(
