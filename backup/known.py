@@ -84,8 +84,7 @@ def _tell_gone(settings: BackupSettings, number: int, gone: tuple[OwnRun, ...]) 
         "nothing to do: what the bot has now is mirrored again. Was a backup of the target put back? Then only the target's "
         "newer state, if somebody kept it, has these points. If the settings lead to another target, the former one has them"
     )
-    log.warning("%s\n  Try: %s", what, hint)
-    events.append(settings.state_dir, Event(_now(), WENT_BACK, settings.source_name, what, hint))
+    _tell(settings, WENT_BACK, what, hint)
 
 
 def _tell_refused(settings: BackupSettings, host: str, at: float) -> None:
@@ -99,8 +98,13 @@ def _tell_refused(settings: BackupSettings, host: str, at: float) -> None:
         "stop it there, or give its bot another SOURCE_NAME (a copy of this machine: with volumes/state emptied); if it is "
         "the one that is to write: ./sidemirror take-over, there"
     )
+    _tell(settings, REFUSED, what, hint)
+
+
+def _tell(settings: BackupSettings, kind: str, what: str, hint: str) -> None:
+    """In the log, and as an event that lasts."""
     log.warning("%s\n  Try: %s", what, hint)
-    events.append(settings.state_dir, Event(_now(), REFUSED, settings.source_name, what, hint))
+    events.append(settings.state_dir, Event(_now(), kind, settings.source_name, what, hint))
 
 
 def _now() -> str:

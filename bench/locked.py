@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
+from statistics import median
 
 from backup import snapshot
 from bench import data
@@ -40,7 +41,7 @@ def figures(place: Place, rounds: int, rows: int) -> list[Figure]:
             spread(quiet, "ms", 1),
             f"{spread(backup, 'ms', 0)} with SQLite's backup",
             f"{MOST_MILLISECONDS:.0f} ms",
-            min(quiet) <= MOST_MILLISECONDS,
+            median(quiet) <= MOST_MILLISECONDS,
         ),
         Figure("the same beside a bot that writes without a pause", spread(busy, "ms", 0)),
     ]
