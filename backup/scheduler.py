@@ -192,8 +192,8 @@ class Scheduler:
 
     def _look_at_the_clock(self) -> None:
         """A date that was set makes every time that is written down wrong; a run makes them right again."""
-        step = self.agenda.clock_step()
-        if step:
+        if step := self.agenda.clock_step():
+            self.alive.beat()  # at once: by the new date, the last one is days old
             log.warning("The clock was set %s by %d s", "forward" if step > 0 else "back", abs(step))
             self.agenda.put("run", timedelta(0))
 
