@@ -1,4 +1,4 @@
-"""The sidecar's commands: python -m backup once | schedule | status | check | health | drill | repair | accept | …"""
+"""The sidecar's commands: python -m backup once | schedule | status | check | drill | repair | accept | …"""
 
 from __future__ import annotations
 
@@ -14,8 +14,6 @@ from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_f
 from backup import aside, events, log, outcome, turns
 from backup import reader as analysts
 from backup.alert import trial_message
-from backup.alive import heard
-from backup.answer import LOST_SECONDS
 from backup.check import Finding
 from backup.check import check as check_all
 from backup.config import BackupSettings
@@ -28,14 +26,13 @@ from backup.run import Report, run
 from backup.scheduler import HEARTBEAT_SECONDS, Scheduler
 from backup.send import send
 from backup.state import write_atomically
-from backup.status import limit_seconds
 from backup.status import status as find_status
 from backup.status_view import show
 from backup.take_over import take_over as take_it
 from backup.watch import Watch
 from mirror import settings
 from mirror.catalog import read_state
-from mirror.errors import ConfigError, GuardHeld, RunInProgress, SidemirrorError, SourceError, Stuck
+from mirror.errors import ConfigError, GuardHeld, RunInProgress, SidemirrorError, SourceError
 from mirror.log_line import of_run
 from mirror.target import connected
 
@@ -116,22 +113,6 @@ def doctor_command() -> None:
         click.echo(redacted(finding.line, config))
         code = code or (finding.error.exit_code if finding.error else 0)
     sys.exit(code)
-
-
-@main.command(help="For the container's health check: was the source equal to the target recently?")
-def health() -> None:
-    config = settings.load(BackupSettings)
-    age, silent = outcome.read(config.state_dir).seconds_since_equal(datetime.now(UTC)), heard(config.state_dir)
-    if (turn := turns.hanging(config.state_dir)) is not None:
-        click.echo(turn.told)
-        sys.exit(Stuck.exit_code)
-    if silent is not None and silent > LOST_SECONDS:
-        click.echo(f"the main program has not been heard from for {int(silent)} s")
-        sys.exit(1)
-    if age is None or age > limit_seconds(config):
-        click.echo("not equal to the target yet" if age is None else f"last equal to the target {int(age)} s ago")
-        sys.exit(1)
-    click.echo(f"equal to the target {int(age)} s ago")
 
 
 @main.command(help="Lets through what the shrink guard holds, and runs.")

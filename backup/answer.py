@@ -7,14 +7,13 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Literal
 
+from backup.health import LOST_SECONDS
 from backup.outcome import Outcome
 from backup.turns import HINT, Turn
 
 # A source that was not equal to its target for longer than this beyond BACKUP_EVERY is not safe.
 GRACE_SECONDS = 600
 
-# The sidecar beats every five seconds (alive.py); a machine that is busy, or a clock that was set, may take some of them.
-LOST_SECONDS = 30.0
 LOST_HINT = (
     "see why: ./sidemirror logs backup; then ./sidemirror stop backup, if it runs, and ./sidemirror start backup"
 )

@@ -62,7 +62,7 @@ class Scheduler:
         self.given_up: Outcome | None = None
         self.heartbeat = Heartbeat(lambda: self.settings.heartbeat_url.get_secret_value())
         self.session = Session(aside=Aside(lasting=True))
-        self.alive = Beat(self.settings.state_dir)
+        self.alive = Beat(lambda: self.settings)
         self.teller = Teller()
         self.figures = Figures()
         self.drilling: DrillProcess | None = None

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from backup import turns
-from backup.answer import GRACE_SECONDS, LOST_HINT, LOST_SECONDS, ago
+from backup.answer import GRACE_SECONDS, LOST_HINT, ago
+from backup.health import LOST_SECONDS
 from backup.outcome import DRILL, SIZE_WARNING_SHARE, Outcome
 from backup.state import Moment
 from backup.turns import Turn

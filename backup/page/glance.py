@@ -11,7 +11,8 @@ from typing import Any
 
 from backup import outcome, turns
 from backup.alive import last_beat
-from backup.answer import LOST_SECONDS, State, answer
+from backup.answer import State, answer
+from backup.health import LOST_SECONDS
 from backup.outcome import STATUS_FILE, Outcome
 from backup.view.store import FILE
 

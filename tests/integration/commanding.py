@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -32,6 +34,19 @@ def status(source: Source, **environ: str | None) -> dict[str, Any]:
     assert result.stderr == ""
     found: dict[str, Any] = json.loads(result.stdout)
     return found | {"code": result.returncode}
+
+
+def health(source: Source) -> tuple[int, str]:
+    """How the container's health check ends, and what it says."""
+    result = subprocess.run(
+        [sys.executable, "-m", "backup.health"],
+        env=os.environ | {"STATE_DIR": str(source.state)},
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert result.stderr == ""
+    return result.returncode, result.stdout
 
 
 def log(source: Source) -> str:

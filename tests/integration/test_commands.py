@@ -7,13 +7,16 @@ import re
 import subprocess
 import threading
 import time
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from commanding import backup, log, status
+from commanding import backup, health, log, status
 from fix_source import Source
 from restoring import another_process, contents_of, fill_all, poll, restore
 from wire import wire
+
+from backup.alive import Beat, how_it_is
 
 
 @pytest.fixture
@@ -158,24 +161,26 @@ def test_status_json_is_unharmed_by_a_status_file_of_another_version(mirrored: S
     ):
         (mirrored.state / "status.json").write_text(content)
         assert status(mirrored)["safe"] is False
-        assert backup(mirrored, "health").returncode == 1
+        assert how_it_is(mirrored.settings)[0] == 1
     assert backup(mirrored, "once").returncode == 0
     assert status(mirrored)["safe"] is True
 
 
 def test_a_sidecar_that_is_silent_is_not_safe_whatever_it_said_last(mirrored: Source) -> None:
     alive = mirrored.state / "alive"
+    assert health(mirrored)[0] == 1, "nobody has said anything"
     alive.touch()
-    assert (status(mirrored)["safe"], backup(mirrored, "health").returncode) == (True, 0)
+    assert health(mirrored) == (1, "the main program has only just started\n")
+    Beat(lambda: mirrored.settings).beat()
+    assert (status(mirrored)["safe"], health(mirrored)[0]) == (True, 0)
     os.utime(alive, (time.time() - 7200, time.time() - 7200))
     found = status(mirrored)
     assert (found["code"], found["safe"], found["wrong"][0]["kind"]) == (1, False, "Stuck")
     plain = backup(mirrored, "status").stdout
     assert plain.startswith("NOT KNOWN: the sidecar has not been heard from for 2 h; everything up to ")
     assert "  Try: see why: ./sidemirror logs backup; then " in plain
-    unwell = backup(mirrored, "health")
-    assert unwell.returncode == 1
-    assert unwell.stdout.startswith("the main program has not been heard from for 72")
+    code, told = health(mirrored)
+    assert (code, told.startswith("the main program has not been heard from for 72")) == (1, True)
 
 
 def test_a_run_that_was_due_and_did_not_come_is_not_safe(mirrored: Source) -> None:
@@ -202,14 +207,16 @@ def test_a_state_folder_of_another_user_is_said_to_be_one(mirrored: Source) -> N
 
 
 def test_health_follows_the_last_good_run(mirrored: Source) -> None:
-    assert backup(mirrored, "health", SUPABASE_DB_PORT="9").returncode == 0, "it does not ask the target"
+    settings = mirrored.settings
+    well, told = how_it_is(settings)
+    assert (well, told.startswith("equal to the target ")) == (0, True)
     path = mirrored.state / "status.json"
     path.write_text(re.sub(r'"equal_at": "[^"]*"', '"equal_at": "2026-01-01T00:00:00+00:00"', path.read_text()))
-    late = backup(mirrored, "health")
-    assert (late.returncode, late.stdout.startswith("last equal to the target ")) == (1, True)
-    assert backup(mirrored, "health", BACKUP_EVERY="520w").returncode == 0
+    late, told = how_it_is(settings)
+    assert (late, told.startswith("last equal to the target ")) == (1, True)
+    assert how_it_is(settings.model_copy(update={"backup_every": timedelta(weeks=520)}))[0] == 0
     path.unlink()
-    assert backup(mirrored, "health").stdout == "not equal to the target yet\n"
+    assert how_it_is(settings) == (1, "not equal to the target yet")
 
 
 def test_check_of_a_good_start_is_ok_in_every_line(mirrored: Source) -> None:

@@ -7,12 +7,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import pytest
-from commanding import backup, status
+from commanding import backup, health, status
 from fix_source import Source
 from fix_writer import process, until
 from test_source_faults import GOOD, HOLDER
 
 from backup import aside, turns
+from backup.alive import Beat
 from backup.aside import Aside
 from backup.run import run
 from backup.session import Session
@@ -113,7 +114,9 @@ def test_a_run_that_hangs_at_a_file_is_told_and_ended_and_the_file_set_aside(sou
             found = status(source)
             assert "NOT SAFE: a run has been at held.db for" in found["sentence"]
             assert [(one["kind"], one["subject"]) for one in found["wrong"]] == [("Stuck", "held.db")]
-            assert backup(source, "health").returncode == Stuck.exit_code
+            Beat(lambda: source.settings).beat()
+            code, told = health(source)
+            assert (code, told.startswith("a run has been at held.db for ")) == (Stuck.exit_code, True)
             (source.state / "turn.json").write_text(content.replace(f'"began": {turn.began}', '"began": -1e6'))
             Watch(lambda: source.settings)._end_what_hangs()
             assert started.wait(120) == -9

@@ -12,7 +12,7 @@ import time
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from commanding import backup, log, scheduled, status
+from commanding import backup, health, log, scheduled, status
 from fix_source import Source
 from restoring import fill, poll
 from test_target_errors import ANOTHER_CA
@@ -49,7 +49,8 @@ def test_it_runs_at_start_and_then_every_backup_every(source: Source) -> None:
         assert datetime.fromisoformat(found["outcome"]["next_at"]) > datetime.fromisoformat(
             found["outcome"]["tried_at"]
         )
-        assert backup(source, "health").returncode == 0
+        poll("it is well", lambda: health(source)[0] == 0)
+        assert re.fullmatch("equal to the target [0-9]+ s ago\n", health(source)[1])
     pauses = [b - a for a, b in itertools.pairwise(times(source, "Last Sync: "))]
     assert max(pauses) < timedelta(seconds=6)
     kinds = source.target.query(
@@ -122,7 +123,7 @@ def test_a_wrong_password_is_tried_once_and_a_corrected_one_at_once(source: Sour
             assert found["sentence"].startswith("NOT SAFE: nothing was mirrored yet; nothing is tried any more")
             assert "is wrong" in found["outcome"]["troubles"][0]["what"]
             assert found["outcome"]["next_at"] is None
-            assert backup(source, "health").returncode == 1
+            poll("it is not well", lambda: health(source) == (1, "not equal to the target yet\n"))
             written = (source.state / "status.json").stat().st_mtime
             poll("it had time for three more", lambda: time.time() - written > 3)
             assert (cable.connections, process.poll()) == (1, None), (

@@ -85,7 +85,7 @@ PLANTED: dict[str, dict[str, str | None]] = {
 
 
 COMMANDS = (
-    ["check"], ["once"], ["status"], ["status", "--json"], ["health"], ["take-over", "--yes"], ["doctor"], ["alert-test"],
+    ["check"], ["once"], ["status"], ["status", "--json"], ["take-over", "--yes"], ["doctor"], ["alert-test"],
     ["accept"],
 )  # fmt: skip
 
@@ -103,7 +103,6 @@ def test_a_secret_never_comes_out_when_it_is_planted(place: str, source: Source)
         ["once"],
         ["status"],
         ["status", "--json"],
-        ["health"],
         ["take-over", "--yes"],
         ["doctor"],
         ["alert-test"],

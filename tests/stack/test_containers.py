@@ -86,7 +86,7 @@ def test_supervisor_starts_the_scheduler_anew_when_it_is_killed(stack: Stack) ->
     stack.host("backup").check_output(f"kill -9 {killed}")
     revived = poll("another scheduler runs", lambda: scheduler(stack) not in (0, killed) and scheduler(stack))
     assert revived != killed
-    poll("the sidecar is well again", lambda: stack.host("backup").run("python -m backup health").succeeded)
+    poll("the sidecar is well again", lambda: stack.host("backup").run("python -m backup.health").succeeded)
 
 
 def test_a_start_of_the_sidecar_logs_no_alarm(stack: Stack) -> None:

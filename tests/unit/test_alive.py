@@ -9,13 +9,18 @@ import pytest
 
 from backup import alive
 from backup.alive import Beat, heard
+from backup.config import BackupSettings
+
+
+def settings(state_dir: Path) -> BackupSettings:
+    return BackupSettings.model_construct(state_dir=state_dir)
 
 
 def test_it_beats_while_the_main_loop_is_busy_and_no_longer_when_it_hangs(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert heard(tmp_path) is None
-    beat = Beat(tmp_path)
+    beat = Beat(lambda: settings(tmp_path))
     beat.beat()
     assert (heard(tmp_path) or 0) < 5
     started = time.monotonic()
@@ -35,5 +40,5 @@ def test_it_beats_while_the_main_loop_is_busy_and_no_longer_when_it_hangs(
 
 
 def test_a_folder_that_cannot_be_written_to_ends_nothing(tmp_path: Path) -> None:
-    Beat(tmp_path / "nowhere").beat()
+    Beat(lambda: settings(tmp_path / "nowhere")).beat()
     assert heard(tmp_path / "nowhere") is None
