@@ -149,8 +149,7 @@ def _new_database(script: Script, change: DatabaseChange, identity: RunIdentity,
         run,
         str(identity.token),
     )
-    script.flush()
-    [(schema_name,)] = script.cursor.fetchall()
+    [(schema_name,)] = script.ask()
     return str(schema_name)
 
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import chain, count
+from typing import Any
 
 from psycopg2 import sql
 from psycopg2.extensions import cursor as Cursor
@@ -16,6 +17,10 @@ from mirror.values import COPY_OPTIONS, split_sent
 # Rows up to this size go inside the statements; more go by COPY, which costs a round trip of its own.
 INLINE_BYTES = 512 * 1024
 GATHERED_BYTES = 4 * 1024 * 1024
+# Up to this size statements go as one, so that they get one answer; an error repeats the text of that one.
+QUIET_BYTES = 64 * 1024
+# A limit on the time of a statement counts from its beginning, so that one is lifted before it.
+_BEGIN = "BEGIN; SET LOCAL statement_timeout = 0;"
 
 CHUNK_BYTES = 256 * 1024
 
@@ -25,7 +30,8 @@ class Script:
 
     def __init__(self, cursor: Cursor) -> None:
         self.cursor = cursor
-        self.statements: list[sql.Composable] = [sql.SQL(f"BEGIN; {LOCAL_SETTINGS}")]
+        self.begun = False
+        self.statements: list[sql.Composable] = [sql.SQL(LOCAL_SETTINGS)]
         self.bytes_sent = 0
         self.gathered = 0
         self.stages = count()
@@ -47,21 +53,32 @@ class Script:
 
     def flush(self) -> None:
         """Sends what was gathered."""
-        if self.statements:
-            text = sql.SQL("\n").join(self.statements).as_string(self.cursor)
-            self.statements = []
-            self.gathered = 0
-            self.bytes_sent += len(text.encode())
-            self.cursor.execute(text)
+        self._send(self._gathered(_quiet))
+
+    def ask(self) -> list[tuple[Any, ...]]:
+        """Sends what was gathered, and gives the rows that its last statement answers with."""
+        self._send(self._gathered(str))
+        return self.cursor.fetchall()
 
     def commit(self) -> None:
-        self.statements.append(sql.SQL("COMMIT;"))
-        self.flush()
+        self._send(self._gathered(_quiet), "COMMIT;")
 
     def roll_back(self) -> None:
         """Sends what was gathered, and keeps nothing of any of it."""
-        self.statements.append(sql.SQL("ROLLBACK;"))
-        self.flush()
+        self._send(self._gathered(_quiet), "ROLLBACK;")
+
+    def _gathered(self, form: Callable[[str], str]) -> str:
+        text = sql.SQL("\n").join(self.statements).as_string(self.cursor)
+        self.statements = []
+        self.gathered = 0
+        return form(text) if text else ""
+
+    def _send(self, *parts: str) -> None:
+        text = "\n".join(filter(None, parts if self.begun else (_BEGIN, *parts)))
+        if text:
+            self.begun = True
+            self.bytes_sent += len(text.encode())
+            self.cursor.execute(text)
 
     def copy(self, table: sql.Composable, chunks: Iterable[bytes], rows: int, *options: str) -> None:
         """Streams chunks of COPY lines into a table. Raises SidemirrorError unless exactly `rows` rows arrived."""
@@ -104,6 +121,14 @@ class _Stream:
     def readline(self, _size: int = -1, /) -> bytes:
         """COPY never reads lines; the driver wants the method to be there."""
         raise OSError("COPY data is read in pieces")
+
+
+def _quiet(text: str) -> str:
+    """The statements as one that answers with a word: each answer to one of its own is 30 bytes and more of egress."""
+    if len(text) > QUIET_BYTES:
+        return text
+    tag = next(f"sm{number}$" for number in count() if f"sm{number}$" not in text)
+    return f"DO $outer_{tag}BEGIN EXECUTE ${tag}{text}${tag}; END$outer_{tag};"
 
 
 def first_part(chunks: Iterator[bytes]) -> tuple[bytes | None, Iterator[bytes]]:

@@ -73,8 +73,7 @@ def _there(script: Script, document: Document, source_id: sql.Composable) -> set
         "generate_series(0, octet_length(h.all_of_them) / 32 - 1) AS n)) AND sha256(k.bytes) = k.sha256",
         _text(document.hashes), source=source_id,
     )  # fmt: skip
-    script.flush()
-    return {bytes(sha256) for (sha256,) in script.cursor.fetchall()}
+    return {bytes(sha256) for (sha256,) in script.ask()}
 
 
 def _send_pieces(script: Script, document: Document, source_id: sql.Composable, known: set[bytes]) -> None:

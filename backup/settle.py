@@ -93,8 +93,7 @@ def settle(
         "ARRAY(SELECT e.key::text FROM {edits} AS e ORDER BY e.key LIMIT {}) FROM {edits}",
         EXAMPLES, edits=edits,
     )  # fmt: skip
-    script.flush()
-    [(changed, missing, added, examples)] = script.cursor.fetchall()
+    [(changed, missing, added, examples)] = script.ask()
     found = TableEdits(mirror.name, changed, missing, added, "", tuple(examples))
     if keep and found:
         _keep(script, state, database, table, edits)

@@ -133,16 +133,18 @@ def read_state_since(connection: Connection, source: str, known: State) -> State
     with connection.cursor() as cursor:
         try:
             cursor.execute(
-                "SELECT (SELECT version FROM sidemirror.version), sidemirror.state_since(%s, %s::uuid)",
+                "SELECT jsonb_build_array((SELECT version FROM sidemirror.version), "
+                "CASE WHEN s ? 'source_id' THEN s ELSE jsonb_strip_nulls(s) END) AS s "
+                "FROM sidemirror.state_since(%s, %s::uuid) AS s",
                 (source, str(known.token)),
             )
         except (errors.UndefinedTable, errors.InvalidSchemaName, errors.UndefinedFunction):
             return read_state(connection, source)
-        [(version, state)] = cursor.fetchall()
+        [([version, state],)] = cursor.fetchall()
     require_readable(version)
     if state is None or "source_id" in state:
         return None if state is None else _state(state, version)
-    return replace(known, catalog_version=version, **state)
+    return replace(known, catalog_version=version, **{"refused": None, "refused_at": None, **state})
 
 
 def require_private(connection: Connection) -> None:

@@ -89,12 +89,16 @@ def test_after_a_change_the_state_is_known_without_asking(sidecar: Sidecar) -> N
     assert sidecar.run()[0].committed
     assert sidecar.knows_what_there_is()
     for number in range(3):
-        sidecar.source.write(f"UPDATE t1 SET b = {number}", "bot1.db")
+        # What a run sends is quoted as a whole: nothing that a bot writes ends the quotation.
+        text = f"UPDATE t1 SET b = {number}, a = '$sm0$; $outer_sm0$ $sm1$; END; $$ '' % {number}' || char(92)"
+        sidecar.source.write(text, "bot1.db")
         report, received = sidecar.run()
         assert report.committed
         assert sidecar.knows_what_there_is()
-        assert received <= 3 * MOST_BYTES
+        assert received <= MOST_BYTES
     assert sidecar.run()[1] <= MOST_BYTES
+    sidecar.source.point("full")
+    sidecar.source.verify()
 
 
 def test_what_the_target_numbers_is_asked_for_once(sidecar: Sidecar) -> None:
