@@ -185,7 +185,11 @@ def test_what_it_cannot_do_is_refused_as_a_restore_refuses_it(source: Source, tm
     assert restore(source, "--dry-run").returncode == 12
 
 
-@pytest.mark.parametrize("case", gallery.ALL[::6], ids=lambda case: case.name)
+@pytest.mark.parametrize(
+    "case",
+    [pytest.param(case, marks=pytest.mark.nightly if "1,500" in case.name else ()) for case in gallery.ALL[::6]],
+    ids=lambda case: case.name,
+)
 def test_equal_means_equal_for_the_oracle_too(case: Any, source: Source) -> None:
     with source.database() as connection:
         case.make(connection)

@@ -39,7 +39,15 @@ def here(source: Source, file: Path, **request: Any) -> list[Path]:
     return [path for path, _ in to_sql(settings.load(RestoreSettings, source.environ), Request(**request), file).files]
 
 
-@pytest.mark.parametrize("case", gallery.ALL, ids=lambda case: case.name)
+# "400 columns of text" and "values of megabytes" stand for these.
+LONG = ("1,500 columns", "thousands of rows", "values of megabytes in small and large tables, UTF-16be")
+
+
+@pytest.mark.parametrize(
+    "case",
+    [pytest.param(case, marks=pytest.mark.nightly if case.name in LONG else ()) for case in gallery.ALL],
+    ids=lambda case: case.name,
+)
 def test_a_dump_makes_what_was_mirrored(case: Any, source: Source, tmp_path: Path) -> None:
     with source.database() as connection:
         case.make(connection)
