@@ -11,7 +11,7 @@ import click
 from rich.console import Console
 from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_fixed
 
-from backup import aside, events, log, outcome, turns
+from backup import aside, events, gone, log, outcome, source, turns
 from backup import reader as analysts
 from backup.alert import trial_message
 from backup.check import Finding
@@ -117,20 +117,37 @@ def doctor_command() -> None:
 
 @main.command(help="Lets through what the shrink guard holds, and runs.")
 @click.argument("files", nargs=-1)
-def accept(files: tuple[str, ...]) -> None:
+@click.option("--always", is_flag=True, help="Of the files that are named: never ask again when one of them is gone.")
+def accept(files: tuple[str, ...], always: bool) -> None:
     config = settings.load(BackupSettings)
     log.set_up(config.log_level, config.log_format, config.state_dir)
     held = [t for t in outcome.read(config.state_dir).troubles if t.kind == GuardHeld.__name__]
     chosen = [trouble for trouble in held if not files or trouble.subject in files]
-    if not chosen:
+    if always:
+        _let_go_always(config, files, {trouble.subject for trouble in held})
+    if not chosen and not always:
         click.echo("Nothing is held." if not held else f"Held is: {', '.join(t.subject for t in held)}")
         sys.exit(2 if files else 0)
     for trouble in chosen:
         click.echo(f"Accepted: {trouble.what}")
-    write_atomically(config.state_dir / "accepted.json", json.dumps({"files": [t.subject for t in chosen]}))
+    if chosen:
+        write_atomically(config.state_dir / "accepted.json", json.dumps({"files": [t.subject for t in chosen]}))
     accepted = (events.happened("Accepted", trouble.subject, trouble.what) for trouble in chosen)
     events.append(config.state_dir, *accepted)
     _run_and_tell(config, "run", 60)
+
+
+def _let_go_always(config: BackupSettings, files: tuple[str, ...], held: set[str]) -> None:
+    here = source.find(config)
+    there = {*here.databases, *here.documents, *held}
+    if not files or (unknown := [file for file in files if file not in there]):
+        what = f"there is no {unknown[0]}" if files else "--always is for files that are named"
+        raise ConfigError(what, f"./sidemirror accept --always NAME; there are {', '.join(sorted(there)) or 'none'}")
+    gone.let_go_always(config.state_dir, frozenset(files))
+    for file in files:
+        what = f"from now on {file} leaves the mirror whenever it is gone, without a question"
+        click.echo(f"Accepted: {what}")
+        events.append(config.state_dir, events.happened("Accepted", file, what))
 
 
 @main.command(

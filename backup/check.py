@@ -73,7 +73,7 @@ def check(settings: BackupSettings) -> Iterator[Finding]:
 
 
 def _source(settings: BackupSettings) -> str:
-    files = source.find(settings.sqlite_dir, settings.json_dir, settings.json_glob)
+    files = source.find(settings)
     if not files.databases and not files.documents:
         raise SourceError(
             f"there is no database in {settings.sqlite_dir} and no document in {settings.json_dir}",

@@ -50,13 +50,26 @@ def _size_or_off(value: Any) -> Any:
 
 
 def _patterns(value: Any) -> GitIgnoreSpec:
-    return (
-        value if isinstance(value, GitIgnoreSpec) else GitIgnoreSpec.from_lines(str(value).replace(" ", "").split(","))
-    )
+    """Patterns with commas between them; `off` as none."""
+    if isinstance(value, GitIgnoreSpec):
+        return value
+    text = str(value).strip()
+    return GitIgnoreSpec.from_lines([] if text.lower() == "off" else [part.strip() for part in text.split(",")])
+
+
+Patterns = Annotated[GitIgnoreSpec, BeforeValidator(_patterns), InstanceOf[GitIgnoreSpec]]
 
 
 # The five-layer store's own copies (services/bot/bot_modules) are left out: they are local layers of the same document.
 _JSON_GLOB = "*.json,!backups/**,!*.emergency.json"
+
+# Copies that bots keep of their own databases, what they put aside as damaged, and what they are just making. JSON files are
+# chosen by JSON_GLOB.
+_EXCLUDE = (
+    "backups/**,backup/**,*.bak,*.bak[0-9._-]*,*[._-]bak[._-]*,*.backup,*[._-]backup[._-][0-9]*,*.old,*.orig,"
+    "*.db.[0-9]*,*.sqlite.[0-9]*,*.sqlite3.[0-9]*,*[._-]corrupt,*[._-]corrupt[._-]*,"
+    "*.tmp,*[._-]tmp[._-]*,*.temp,*[._-]temp[._-]*,*[._-]staging,*[._-]staging[._-]*,!*.json"
+)
 
 
 class BackupSettings(Settings):
@@ -65,6 +78,8 @@ class BackupSettings(Settings):
         "BACKUP_",
         "TARGET_",
         "JSON_",
+        "EXCLUDE",
+        "TRANSIENT",
         "DOCUMENT_",
         "GUARD_",
         "DRILL_",
@@ -75,7 +90,9 @@ class BackupSettings(Settings):
         "MIN_INTERVAL",
     )
 
-    json_glob: Annotated[GitIgnoreSpec, BeforeValidator(_patterns), InstanceOf[GitIgnoreSpec]] = _patterns(_JSON_GLOB)
+    json_glob: Patterns = _patterns(_JSON_GLOB)
+    exclude: Patterns = _patterns(_EXCLUDE)
+    transient: Patterns = _patterns("off")
     document_limit: ByteSize = ByteSize(256_000_000)
     backup_every: Duration = timedelta(hours=6)
     backup_on_change: bool = True
@@ -83,6 +100,7 @@ class BackupSettings(Settings):
     drill_every: Annotated[timedelta | None, BeforeValidator(_duration_or_off)] = timedelta(days=1)
     drill_budget: Annotated[ByteSize | None, BeforeValidator(_size_or_off)] = ByteSize(1_000_000_000)
     guard_shrink: Annotated[float | None, BeforeValidator(_share)] = 0.5
+    guard_gone: Annotated[Literal["hold", "follow"], BeforeValidator(str.lower)] = "hold"
     target_size_limit: ByteSize = ByteSize(500_000_000)
     retention: Annotated[tuple[Rule, ...], BeforeValidator(parse_rules)] = parse_rules(
         "all:1h,minutely:24h,hourly:7d,daily:30d"

@@ -103,7 +103,7 @@ def _clock(connection: Connection, settings: BackupSettings) -> str:
 
 def _files(settings: BackupSettings) -> str:
     """Whether all of the source can be read: a run names only the first reason of a file, and cannot say whose it is."""
-    here = source.find(settings.sqlite_dir, settings.json_dir, settings.json_glob)
+    here = source.find(settings)
     paths = [settings.sqlite_dir / f"{file}{side}" for file in here.databases for side in ("", "-wal", "-journal")]
     paths += [settings.json_dir / file for file in here.documents]
     closed = [path for path in paths if path.exists() and not os.access(path, os.R_OK)]

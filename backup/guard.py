@@ -82,7 +82,17 @@ def missing(file: str, mirrored: str) -> GuardHeld:
     return GuardHeld(
         f"{file} is not there any more; its mirror stays as it was ({mirrored})",
         "bring it back with: ./sidemirror restore; or, if it was removed on purpose: ./sidemirror accept, which takes it "
-        "out of the mirror (older restore points keep it)",
+        "out of the mirror (older restore points keep it). Of files that come and go by themselves it is not asked again "
+        "with: ./sidemirror accept --always NAME, or TRANSIENT in .env",
+    )
+
+
+def left_out(file: str, mirrored: str) -> GuardHeld:
+    """The error for what was mirrored, and is named by EXCLUDE now."""
+    return GuardHeld(
+        f"{file} is left out by EXCLUDE; its mirror stays as it was ({mirrored})",
+        "if it is no more to be mirrored: ./sidemirror accept, which takes it out of the mirror (older restore points keep "
+        "it); otherwise correct EXCLUDE in .env",
     )
 
 

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from psycopg2.extensions import connection as Connection
 
-from backup import beside, budget, documents, guard, older_copy, small_document, snapshot, turns
+from backup import beside, budget, documents, gone, guard, older_copy, small_document, snapshot, turns
 from backup.ahead import Ahead
 from backup.apply import RunIdentity
 from backup.changes import (
@@ -41,7 +41,7 @@ from backup.taken_back import note_of, rows_then, state_then
 from backup.too_large import refuse_what_is_too_large
 from backup.turns import Turns
 from mirror.catalog import CatalogDatabase, CatalogDocument, State
-from mirror.errors import GuardHeld, SidemirrorError, SourceError, TargetEdited
+from mirror.errors import GuardHeld, SidemirrorError, SourceError, SourceMissing, TargetEdited
 from mirror.schema import Schema, read_schema
 from mirror.schema_rebuild import require_restorable
 
@@ -93,7 +93,7 @@ def look(work: Work, files: SourceFiles) -> None:
     work.refusals += [Refusal(file, error) for file, error in files.refused]
     _look_at_databases(work, files.databases)
     _look_at_documents(work, files.documents)
-    _refuse_what_is_gone(work, files)
+    _look_for_what_is_gone(work, files)
 
 
 def _turn(work: Work, kind: str, file: str, seen: str, look_at: Callable[[], None]) -> None:
@@ -111,6 +111,9 @@ def _turn(work: Work, kind: str, file: str, seen: str, look_at: Callable[[], Non
         with blamed(file):
             look_at()
     except (SourceError, TargetEdited) as error:
+        if isinstance(error, SourceMissing) and gone.may_go(work.settings, file):  # since the folder was read
+            work.waiting.append(file)
+            return
         work.session.aside.refused(file, kind, seen, error, time.monotonic() - began)
         _put_off(work, file, error)
     else:
@@ -141,27 +144,13 @@ def _look_at_databases(work: Work, files: tuple[str, ...]) -> None:
         _turn(work, "database", file, seen, partial(_look_twice, work, file, known, seen, base))
 
 
-def _refuse_what_is_gone(work: Work, files: SourceFiles) -> None:
-    """What was mirrored and is not there, unless a person has accepted that. What is refused was told already."""
+def _look_for_what_is_gone(work: Work, files: SourceFiles) -> None:
     if work.state is None:
         return
-    refused = {file for file, _ in files.refused}
-    for known in work.state.databases:
-        if known.file in files.databases:
-            continue
-        if known.file in work.accepted or known.pragmas.page_size == 0:  # which never had a byte
-            work.removed.append(known)
-        elif not _is_in(known.file, refused):
-            rows = sum(table.content.rows for table in known.tables)
-            lost = f"{len(known.tables)} tables with {rows} rows"
-            work.refusals.append(Refusal(known.file, guard.missing(known.file, lost)))
-    for document in work.state.documents:
-        if document.file in files.documents:
-            continue
-        if document.file in work.accepted:
-            work.documents.append(DocumentChange(document.file, document, None))
-        elif not _is_in(document.file, refused):
-            work.refusals.append(Refusal(document.file, guard.missing(document.file, "the document")))
+    found = gone.sort(work.settings, work.state, files, work.accepted)
+    work.removed += found.databases
+    work.documents += [DocumentChange(document.file, document, None) for document in found.documents]
+    work.refusals += [Refusal(file, error) for file, error in found.refused]
 
 
 def _look_twice(work: Work, file: str, known: CatalogDatabase | None, seen: str, base: Base | None) -> None:
@@ -170,11 +159,6 @@ def _look_twice(work: Work, file: str, known: CatalogDatabase | None, seen: str,
         _look_at_database(work, file, known, seen, base)
     except beside.CopyDamaged:
         _look_at_database(work, file, known, seen, None)
-
-
-def _is_in(file: str, refused: set[str]) -> bool:
-    """Whether the file was refused, or a folder that it is in."""
-    return file in refused or any(parent.as_posix() in refused for parent in Path(file).parents)
 
 
 def _look_at_database(work: Work, file: str, known: CatalogDatabase | None, seen: str, base: Base | None) -> None:

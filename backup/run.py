@@ -79,7 +79,7 @@ def run(settings: BackupSettings, kind: str, token: UUID | None = None, session:
         identity = RunIdentity(
             settings.source_name, installation(settings.state_dir), token or uuid4(), kind, looked_at
         )
-        files = source.find(settings.sqlite_dir, settings.json_dir, settings.json_glob)
+        files = source.find(settings)
         runs = session.own_runs(settings.state_dir)
         state = known_state(settings, connection, identity, session, runs)
         shadows, accepted = Shadows(settings.state_dir), _accepted(settings.state_dir)

@@ -95,7 +95,7 @@ def _only_begun(before: Seen, now: Seen) -> bool:
 def see(settings: BackupSettings) -> Seen | None:
     """What tells one state of the source's files from another; None where a folder cannot be looked into."""
     try:
-        files = source.find(settings.sqlite_dir, settings.json_dir, settings.json_glob)
+        files = source.find(settings)
     except SourceError:
         return None
     seen = {("database", file): signature(settings.sqlite_dir / file) for file in files.databases}

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from pathspec import GitIgnoreSpec
 
+from backup.config import BackupSettings
 from mirror import safe_files
 from mirror.catalog_values import OUR_FOLDERS
 from mirror.errors import SourceError, SourceMissing, SourceUnreadable, SourceUnsupported
@@ -24,21 +25,32 @@ class SourceFiles:
     """Paths below the two folders, sorted; as the catalog names them.
 
     `refused`: files that look like the bot's data and cannot be mirrored where or as they are, by a name that can be shown.
+    `left_out`: what EXCLUDE names.
     """
 
     databases: tuple[str, ...]
     documents: tuple[str, ...]
     refused: tuple[tuple[str, SourceError], ...] = ()
+    left_out: tuple[str, ...] = ()
 
 
-def find(sqlite_dir: Path, json_dir: Path, json_glob: GitIgnoreSpec) -> SourceFiles:
-    """The files of the source; a file of the JSON folder is a document if `json_glob` matches it.
+def find(settings: BackupSettings) -> SourceFiles:
+    """The files of the source without what EXCLUDE names; a file of the JSON folder is a document if JSON_GLOB matches it.
 
     Raises SourceMissing or SourceUnreadable for a folder that cannot be looked into.
     """
+    sqlite_dir, json_dir, json_glob = settings.sqlite_dir, settings.json_dir, settings.json_glob
     databases: list[str] = []
     documents: list[str] = []
     refused: list[tuple[str, SourceError]] = []
+    left_out: list[str] = []
+
+    def excluded(name: str) -> bool:
+        if not settings.exclude.match_file(name):
+            return False
+        if not name.endswith(SIDE_FILES):
+            left_out.append(os.fsencode(name).decode(errors="backslashreplace"))
+        return True
 
     def sort(name: str, why: Why | None, into: list[str]) -> None:
         if why is None and _utf8(name):
@@ -47,7 +59,9 @@ def find(sqlite_dir: Path, json_dir: Path, json_glob: GitIgnoreSpec) -> SourceFi
             shown = os.fsencode(name).decode(errors="backslashreplace")
             refused.append((shown, (why or _not_utf8)(shown)))
 
-    for name, path in _files(sqlite_dir, "SQLITE_DIR", refused):
+    for name, path in _files(sqlite_dir, "SQLITE_DIR", settings.exclude, refused):
+        if excluded(name):
+            continue
         if path.is_symlink() and path.is_dir():
             sort(name, _link, databases)
         elif is_database(path, sqlite_dir):
@@ -55,14 +69,16 @@ def find(sqlite_dir: Path, json_dir: Path, json_glob: GitIgnoreSpec) -> SourceFi
             sort(name, _no_file(path), databases)
         elif json_glob.match_file(name):
             sort(name, _document_among_databases, databases)
-    for name, path in _files(json_dir, "JSON_DIR", refused):
+    for name, path in _files(json_dir, "JSON_DIR", settings.exclude, refused):
+        if excluded(name):
+            continue
         if path.is_symlink() and path.is_dir():
             sort(name, _link, documents)
         elif json_glob.match_file(name):
             sort(name, None if path.is_symlink() and _inside(path, json_dir) else _no_file(path), documents)
         elif _named_as_database(path):  # by name only: each look comes by here, past every copy that the bot keeps
             sort(name, _database_among_documents, documents)
-    return SourceFiles(tuple(databases), tuple(documents), tuple(refused))
+    return SourceFiles(tuple(databases), tuple(documents), tuple(refused), tuple(left_out))
 
 
 Why = Callable[[str], SourceUnsupported]
@@ -142,7 +158,9 @@ def _named_as_database(path: Path) -> bool:
     return path.suffix.lower() in DATABASE_SUFFIXES
 
 
-def _files(folder: Path, variable: str, refused: list[tuple[str, SourceError]]) -> Iterator[tuple[str, Path]]:
+def _files(
+    folder: Path, variable: str, exclude: GitIgnoreSpec, refused: list[tuple[str, SourceError]]
+) -> Iterator[tuple[str, Path]]:
     """Every file below the folder. A folder in it that cannot be looked into is refused, and the others go on."""
     if not folder.is_dir():
         raise SourceMissing(
@@ -157,8 +175,9 @@ def _files(folder: Path, variable: str, refused: list[tuple[str, SourceError]]) 
         )
         if Path(error.filename) == folder:
             raise told
-        if error.errno != errno.ENOENT:  # gone meanwhile
-            refused.append((Path(error.filename).relative_to(folder).as_posix(), told))
+        name = Path(error.filename).relative_to(folder).as_posix()
+        if error.errno != errno.ENOENT and not exclude.match_file(f"{name}/any"):  # gone meanwhile, or not wanted
+            refused.append((name, told))
 
     for parent, folders, names in os.walk(folder, onerror=unreadable):
         folders[:] = sorted(name for name in folders if name not in OUR_FOLDERS and not name.startswith("."))

@@ -14,6 +14,7 @@ from backup import answer, noticing, outcome, source, watch
 from backup.config import BackupSettings
 from backup.here import rows_here
 from backup.outcome import Outcome
+from backup.source import SourceFiles
 from backup.wrong import Wrong, wrong_now
 from mirror.catalog import CatalogDatabase, State, read_state
 from mirror.errors import SidemirrorError, StateError, TargetError
@@ -52,6 +53,7 @@ class Status:
     target_bytes_limit: int
     alerts: str  # who is told when something goes wrong
     changes: str  # how a change is noticed
+    left_out: tuple[str, ...]  # what EXCLUDE names
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)
@@ -89,6 +91,7 @@ def status(settings: BackupSettings) -> Status:
     if judged.turn is None and found_answer.safe and any(one.kind == "Stuck" for one in wrong):
         as_of = f"everything up to {known.equal_at} is in {answer.place(settings.supabase_db_host)}"
         found_answer = answer.Answer("late", f"NOT SAFE: {as_of}; no run comes any more (below).")
+    here = _here(settings)
     return Status(
         source=settings.source_name,
         target=f"{settings.supabase_db_host}:{settings.supabase_db_port}",
@@ -98,12 +101,13 @@ def status(settings: BackupSettings) -> Status:
         seconds_since_equal=age,
         outcome=known,
         wrong=wrong,
-        files=_files(settings, state, counts),
+        files=_files(settings, here, state, counts),
         target_error=error,
         target_bytes=state.target_bytes if state else None,
         target_bytes_limit=settings.target_size_limit,
         alerts=_alerts(settings),
         changes=_changes(settings),
+        left_out=here.left_out,
     )
 
 
@@ -148,11 +152,16 @@ def _mirror_rows(connection: Connection, database: CatalogDatabase) -> int:
     return int(rows)
 
 
-def _files(settings: BackupSettings, state: State | None, counts: dict[str, int]) -> tuple[FileStatus, ...]:
+def _here(settings: BackupSettings) -> SourceFiles:
     try:
-        here = source.find(settings.sqlite_dir, settings.json_dir, settings.json_glob)
+        return source.find(settings)
     except SidemirrorError:
-        here = source.SourceFiles((), ())
+        return SourceFiles((), ())
+
+
+def _files(
+    settings: BackupSettings, here: SourceFiles, state: State | None, counts: dict[str, int]
+) -> tuple[FileStatus, ...]:
     databases = sorted({*here.databases, *counts})
     mirrored = {document.file for document in (state.documents if state else ())}
     return (

@@ -11,6 +11,7 @@ from backup.status import AT_ONCE, FileStatus, Status
 from mirror.plain_text import indented, shown
 
 MOST_FILES = 20
+MOST_LEFT_OUT = 5
 
 
 def show(status: Status, console: Console) -> None:
@@ -30,6 +31,8 @@ def show(status: Status, console: Console) -> None:
     console.print(_drill(status))
     if status.changes != AT_ONCE:
         console.print(escape(status.changes))
+    if status.left_out:
+        console.print(escape(_left_out(status.left_out)))
     console.print(f"{escape(status.alerts)}\n")
     table = Table("file", "here", "mirror", box=None, pad_edge=False)
     mirror_otherwise = "missing" if status.target_bytes is not None else "unknown"
@@ -39,6 +42,12 @@ def show(status: Status, console: Console) -> None:
     console.print(table)
     if len(status.files) > MOST_FILES:
         console.print(f"and {len(status.files) - MOST_FILES} more; all of them: ./sidemirror status --json")
+
+
+def _left_out(files: tuple[str, ...]) -> str:
+    named = ", ".join(shown(file) for file in files[:MOST_LEFT_OUT])
+    more = f" and {len(files) - MOST_LEFT_OUT} more" if len(files) > MOST_LEFT_OUT else ""
+    return f"Left out by EXCLUDE: {named}{more}"
 
 
 def _first(files: tuple[FileStatus, ...]) -> list[FileStatus]:

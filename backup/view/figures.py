@@ -72,7 +72,7 @@ def _count_here(settings: BackupSettings) -> None:
         files = [file for (file,) in view.execute("SELECT file FROM databases ORDER BY file")]
     if not files or now - counted < COUNT_AGAIN_SECONDS:
         return
-    present = source.find(settings.sqlite_dir, settings.json_dir, settings.json_glob).databases
+    present = source.find(settings).databases
     found = {file: (rows_here(settings, file) or {}) if file in present else {} for file in files}
     with store.writing(settings.state_dir, target) as view:
         for file, tables in found.items():
