@@ -1,4 +1,4 @@
-"""A bot whose SQLite is built with STAT4 (apsw's is): what ANALYZE sampled comes back, and its planner decides by it as before."""
+"""A bot whose SQLite is built with STAT4, as apsw's is: what ANALYZE sampled comes back, and its planner decides by it."""
 
 from __future__ import annotations
 
