@@ -13,6 +13,7 @@ import os
 import tempfile
 import time
 from array import array
+from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -282,8 +283,8 @@ def _as_large_json(copy: IO[bytes] | None) -> tuple[str | None, str | None]:
 def _object(pairs: list[tuple[str, object]], repeated: set[str]) -> None:
     """Notes the keys that one object has twice; the object itself is not needed."""
     if len({key for key, _ in pairs}) < len(pairs):
-        keys = [key for key, _ in pairs]
-        repeated.update(key for key in keys if keys.count(key) > 1)
+        times = Counter(key for key, _ in pairs)
+        repeated.update(key for key, count in times.items() if count > 1)
 
 
 def _why_not(repeated: set[str]) -> str | None:

@@ -14,6 +14,8 @@ import psycopg2
 from backup.integrity import explain
 from mirror.errors import SidemirrorError, SourceFault, SourceUnreadable, StateError
 
+TOO_MANY_LOCKS = "53200"  # out of shared memory
+
 REPORT = "please report it, with the lines of ./sidemirror logs backup; its mirror stays, and all other files go on"
 
 log = logging.getLogger(__name__)
@@ -46,6 +48,12 @@ def fault(file: str, error: Exception) -> SidemirrorError:
         return StateError(f"there is no room in the state folder for a copy of {file}", "make room on that disk")
     if isinstance(error, OSError) and error.strerror and str(error.filename).endswith(file):
         return SourceUnreadable(f"{file} cannot be read: {error.strerror}", "see docs/reading.md")
+    if isinstance(error, psycopg2.Error) and error.pgcode == TOO_MANY_LOCKS:
+        return SourceFault(
+            f"{file} has more new tables than Postgres can take at once ({error.diag.message_primary})",
+            "raise max_locks_per_transaction there (64 are enough for about a thousand tables), or keep rows of one kind in "
+            "one table; all other files go on",
+        )
     if isinstance(error, psycopg2.Error):
         return SourceFault(
             f"{file}: Postgres does not take it: {error.diag.message_primary}",

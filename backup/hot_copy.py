@@ -7,6 +7,7 @@ import sqlite3
 from contextlib import suppress
 from pathlib import Path
 
+from backup.holes import require_pages
 from backup.read_lock import reading
 from backup.refresh import Base, CannotRefresh, Fresh, prepare, refresh
 from backup.sums import of_file
@@ -34,6 +35,8 @@ def copy_hot(source: Path, into: Path) -> Fresh:
     with Wal(source) as wal:
         position = wal.position()
         with reading(source) as reader:
+            [(pages, page_size)] = reader.execute("SELECT * FROM pragma_page_count, pragma_page_size")
+            require_pages(source, pages, page_size)
             writer = sqlite3.connect(into, isolation_level=None)
             try:
                 writer.execute("PRAGMA synchronous = OFF")

@@ -164,10 +164,11 @@ def _unforeseen(error: SidemirrorError) -> bool:
 
 
 def _of_what_was_sent(error: psycopg2.Error) -> bool:
-    """Data that Postgres does not take, more of it than there may be, or what was to be sent could not be read (the driver
-    tells the server, and gives what the server says to that)."""
+    """Data that Postgres does not take, more of it (or more tables) than there may be, or what was to be sent could not be
+    read (the driver tells the server, and gives what the server says to that)."""
     code = error.pgcode or ""
-    return code[:2] in ("21", "22", "23", "54") or (code == "57014" and "error in .read() call" in str(error))
+    unreadable = code == "57014" and "error in .read() call" in str(error)
+    return code[:2] in ("21", "22", "23", "54") or code == faults.TOO_MANY_LOCKS or unreadable
 
 
 def _roll_back(work: Work) -> None:

@@ -17,7 +17,7 @@ from pathlib import Path
 
 from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_random_exponential
 
-from backup import sums
+from backup import holes, sums
 from backup.hot_copy import copy_changed, copy_hot
 from backup.integrity import check, explain
 from backup.read_lock import require_openable
@@ -78,6 +78,7 @@ def take(
     """
     mode = _stat_mode(source)
     require_openable(source)
+    holes.require_content(source)
     _refuse_other_formats(source)
     waiting = Retrying(
         stop=stop_after_delay(deadline),
