@@ -21,6 +21,7 @@ from pathlib import Path
 sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parents[1] / "stack")]
 
 import breaking  # noqa: E402
+import moves  # noqa: E402
 from ground import Ground  # noqa: E402
 from stack import Stack  # noqa: E402
 
@@ -36,6 +37,7 @@ BLOCKS = [
     breaking.another_certificate,
 ]
 STROKES = [breaking.kill_scheduler, breaking.kill_container]
+MOVES = [moves.restored_in_place, moves.cloned, moves.target_put_back]
 
 
 def bot_restarted(ground: Ground) -> None:
@@ -72,7 +74,7 @@ def soak(ground: Ground, minutes: float, choose: random.Random) -> Counter[str]:
 
 
 def _one_fault(ground: Ground, choose: random.Random, done: Counter[str]) -> None:
-    fault = choose.choice([*BLOCKS, *STROKES, bot_restarted, connections_cut])
+    fault = choose.choice([*BLOCKS, *STROKES, *MOVES, bot_restarted, connections_cut])
     began = time.monotonic()
     if fault in BLOCKS:
         with fault(ground):  # type: ignore[attr-defined]
