@@ -66,9 +66,9 @@ _JSON_GLOB = "*.json,!backups/**,!*.emergency.json"
 # Copies that bots keep of their own databases, what they put aside as damaged, and what they are just making. JSON files are
 # chosen by JSON_GLOB.
 _EXCLUDE = (
-    "backups/**,backup/**,*.bak,*.bak[0-9._-]*,*[._-]bak[._-]*,*.backup,*[._-]backup[._-][0-9]*,*.old,*.orig,"
+    "backups/**,*.bak,*.bak[0-9._-]*,*[._-]bak[._-]*,*.backup,*[._-]backup[._-][0-9]*,*.old,*.orig,"
     "*.db.[0-9]*,*.sqlite.[0-9]*,*.sqlite3.[0-9]*,*[._-]corrupt,*[._-]corrupt[._-]*,"
-    "*.tmp,*[._-]tmp[._-]*,*.temp,*[._-]temp[._-]*,*[._-]staging,*[._-]staging[._-]*,!*.json"
+    "*.tmp,*.tmp.*,*.temp,*.temp.*,*.staging,*.staging.*,!*.json"
 )
 
 

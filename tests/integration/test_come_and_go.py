@@ -33,10 +33,13 @@ def test_copies_that_a_bot_keeps_are_left_out_and_named(bot: Source) -> None:
     (bot.sqlite / "backups").mkdir()
     for file in OWN_COPIES:
         shutil.copy(bot.sqlite / "bot.db", bot.sqlite / file)
-    (bot.sqlite / "guild_backup_settings.db").write_bytes((bot.sqlite / "bot.db").read_bytes())  # no copy: a bot's own
+    for own in ("guild_backup_settings.db", "voice-temp-channels.db", "backup/jobs.db"):  # no copies: a bot's own
+        (bot.sqlite / own).parent.mkdir(exist_ok=True)
+        shutil.copy(bot.sqlite / "bot.db", bot.sqlite / own)
     (bot.sqlite / "bot.db.old").symlink_to("bot.db")
     assert backup(bot, "once").returncode == 0
-    assert mirrored(bot) == {"bot.db", "guild_backup_settings.db", "data.json"}
+    owned = {"bot.db", "guild_backup_settings.db", "voice-temp-channels.db", "backup/jobs.db", "data.json"}
+    assert mirrored(bot) == owned
     found = status(bot)
     assert (found["safe"], set(found["left_out"])) == (True, {*OWN_COPIES, "bot.db.old"})
     assert "Left out by EXCLUDE: bot.bak.db, " in backup(bot, "status").stdout
