@@ -67,8 +67,12 @@ class DrillProcess:
 
 
 def _end_with_the_one_who_asked() -> None:
-    """Nobody writes to it: when there is an end of it, the sidecar is gone."""
-    sys.stdin.buffer.read()
+    """Nobody writes to it: when there is an end of it, the sidecar is gone.
+
+    Not by way of sys.stdin: its lock would be held to the end, and Python aborts when it cannot close it then.
+    """
+    while os.read(0, 1):
+        pass
     os._exit(1)
 
 

@@ -200,7 +200,7 @@ def test_a_drill_that_the_target_refuses_is_tried_again_within_ten_minutes(mirro
     assert job.next_run - datetime.now() <= timedelta(minutes=10)
 
 
-def test_runs_go_on_while_a_drill_is_on(mirrored: Source) -> None:
+def test_runs_go_on_while_a_drill_is_on(mirrored: Source, capfd: pytest.CaptureFixture[str]) -> None:
     table = next(database for database in mirrored.read_state().databases if database.file == "sub/wal.db")
     with connected(mirrored.settings) as blocker, blocker.cursor() as cursor:
         cursor.execute(f'BEGIN; LOCK TABLE "{table.schema_name}".t IN ACCESS EXCLUSIVE MODE')
@@ -216,6 +216,7 @@ def test_runs_go_on_while_a_drill_is_on(mirrored: Source) -> None:
         cursor.execute("ROLLBACK")
     done = process.result()
     assert (done.ok, done.run, proved(mirrored)) == (True, 1, [1])
+    assert capfd.readouterr().err == "", "its process ended by itself, and Python had nothing to say to that"
 
 
 def test_a_drill_that_is_stopped_records_nothing_and_the_next_one_is_good(mirrored: Source) -> None:
