@@ -26,6 +26,7 @@ _TYPES = {
     "MIN_INTERVAL": "duration, or 0",
     "RETENTION": "rules: name:duration",
     "GUARD_SHRINK": "percent, or off",
+    "RESTORE_PARTLY": "stop or start",
     "GUARD_GONE": "hold or follow",
     "JSON_GLOB": "patterns",
     "EXCLUDE": "patterns, or off",

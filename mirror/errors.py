@@ -29,6 +29,7 @@ SidemirrorError
     ├── NoBackup             the target holds nothing that was asked for
     ├── SourceLive           the bot has the file open
     ├── NotVerified          what was staged is not what was mirrored
+    ├── RestorePartly        some files are back, and one or more are not
     ├── NothingToUndo        no replaced files are kept, or none of that name
     └── Cancelled            the person said no
 """
@@ -202,6 +203,11 @@ class NoBackup(RestoreError):
 
 class NotVerified(RestoreError):
     exit_code = 12
+
+
+class RestorePartly(RestoreError):
+    exit_code = 18
+    meaning = "What could be brought back is in place. The files that are named are not touched."
 
 
 class Cancelled(RestoreError):

@@ -19,6 +19,7 @@ from restore.config import RestoreSettings
 from restore.dry_run import DryRun, dry_run
 from restore.if_empty import restore_if_empty
 from restore.listing import as_lines, restore_points
+from restore.one_file import partly
 from restore.plan import Plan
 from restore.progress import watch
 from restore.replaced import as_lines as set_lines
@@ -49,6 +50,7 @@ Exit codes:
   13  cancelled, or nobody was there to ask
   15  nothing to undo
   16  somebody else changed the mirror or its catalog
+  18  done in part: the files that are named could not be brought back
 """
 
 
@@ -222,7 +224,10 @@ def tell(result: Result, into: Path | None) -> None:
     if into:
         log.info("The files are in %s", into)
     if result.replaced:
-        log.info("What was there before is kept in %s, below each folder; to go back: restore --undo", result.replaced)
+        undo = f"./sidemirror restore --undo {result.replaced.rpartition('/')[2]}"
+        log.info("What was there before is kept in %s, below each folder; to go back: %s", result.replaced, undo)
+    if result.left:
+        raise partly(result.plan, result.left)
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 
 from mirror.catalog import CatalogDatabase
@@ -13,18 +14,20 @@ from restore.plan import DatabaseStep, Plan, TablesStep
 def only(plan: Plan, names: tuple[str, ...]) -> Plan:
     """The plan for what these names say; all of it for no names.
 
-    A name is a database or a document (by file, or by file without its ending), or a table as database.table. Raises
-    NoBackup, listing what there is, for a name that the restore point does not have, and RestoreError for one that cannot be
-    restored by itself.
+    A name is a database or a document (by file; without its ending, and without its folder, where only one is meant by
+    that), or a table as database.table. Raises NoBackup, listing what there is, for a name that the restore point does not
+    have or that two files have, and RestoreError for one that cannot be restored by itself.
     """
     if not names:
         return plan
-    databases = tuple(step for step in plan.databases if _named(step.database.file, names))
-    documents = tuple(step for step in plan.documents if _named(step.document.file, names))
-    files = [step.database.file for step in databases] + [step.document.file for step in documents]
+    there = [step.database.file for step in plan.databases] + [step.document.file for step in plan.documents]
+    meant = {name: _meant(name, there) for name in names}
+    files = {file for found in meant.values() for file in found}
+    databases = tuple(step for step in plan.databases if step.database.file in files)
+    documents = tuple(step for step in plan.documents if step.document.file in files)
     chosen: dict[str, tuple[str, ...]] = {}
     for name in names:
-        if any(_named(file, (name,)) for file in files):
+        if meant[name]:
             continue
         step, table = _table(plan, name)
         if step not in databases:
@@ -43,8 +46,19 @@ def apart(plan: Plan) -> Plan:
     return replace(plan, databases=plan.databases + parts, tables=())
 
 
-def _named(file: str, names: tuple[str, ...]) -> bool:
-    return file in names or _stem(file) in names
+def _meant(name: str, there: list[str]) -> tuple[str, ...]:
+    """The files of that name: with their folder, or else the one that has it in some folder. Raises NoBackup for several."""
+    exact = tuple(file for file in there if name in (file, _stem(file)))
+    if exact:
+        return exact
+    anywhere = tuple(file for file in there if name in (_base(file), _stem(_base(file))))
+    if len({file.rpartition("/")[0] for file in anywhere}) > 1:
+        raise NoBackup(f"{name} can be each of {', '.join(anywhere)}", f"name it with its folder: --only {anywhere[0]}")
+    return anywhere
+
+
+def _base(file: str) -> str:
+    return file.rpartition("/")[2]
 
 
 def _stem(file: str) -> str:
@@ -53,12 +67,20 @@ def _stem(file: str) -> str:
 
 def _table(plan: Plan, name: str) -> tuple[DatabaseStep, str]:
     """The database and the object that `database.table` names; the longest database name wins."""
-    found = [
-        (step, name[len(prefix) + 1 :])
-        for step in plan.databases
-        for prefix in (step.database.file, _stem(step.database.file))
-        if name.startswith(f"{prefix}.")
-    ]
+
+    def by(shown: Callable[[str], str]) -> list[tuple[DatabaseStep, str]]:
+        return [
+            (step, name[len(prefix) + 1 :])
+            for step in plan.databases
+            for file in (shown(step.database.file),)
+            for prefix in (file, _stem(file))
+            if name.startswith(f"{prefix}.")
+        ]
+
+    found = by(str) or by(_base)
+    if len({step.database.file for step, _ in found}) > 1 and not by(str):
+        files = ", ".join(sorted({step.database.file for step, _ in found}))
+        raise NoBackup(f"{name} can be in each of {files}", "name the database with its folder: folder/database.table")
     if not found:
         there = [step.database.file for step in plan.databases] + [step.document.file for step in plan.documents]
         raise NoBackup(

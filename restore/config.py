@@ -5,17 +5,20 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import timedelta
 from pathlib import Path
-from typing import Protocol
+from typing import Annotated, Literal, Protocol
 
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, BeforeValidator, ValidationError
 
 from mirror.errors import ConfigError
 from mirror.settings import Duration, Settings, load
+
+Partly = Annotated[Literal["stop", "start"], BeforeValidator(str.lower)]
 
 
 class RestoreSettings(Settings):
     keep_replaced: Duration = timedelta(days=7)
     restore_on_empty: bool = True
+    restore_partly: Partly = "stop"
     restore_patience: Duration = timedelta(minutes=2)
     restore_bot_host: str = ""
     restore_bot_state: str = ""  # what the script has seen: running, restarting or paused
@@ -44,6 +47,7 @@ class AtStart(BaseModel, frozen=True):
     keep_replaced: Duration = timedelta(days=7)
     notes_dir: Path = Path("volumes/notes")
     restore_on_empty: bool = True
+    restore_partly: Partly = "stop"
     restore_patience: Duration = timedelta(minutes=2)
     restore_bot_host: str = ""
     restore_bot_state: str = ""

@@ -8,25 +8,28 @@ import shutil
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
 from tenacity import RetryCallState, Retrying, retry_if_exception_type, stop_after_delay, wait_exponential
 
 from mirror import safe_files
-from mirror.errors import NoBackup, RestoreError, RunInProgress, SidemirrorError, TargetUnreachable
+from mirror.errors import NoBackup, RestoreError, RestorePartly, RunInProgress, SidemirrorError, TargetUnreachable
 from mirror.restored import FOLDER
 from mirror.settings import load
 from mirror.target import connected, reading
-from restore import swap
+from restore import missing, swap
 from restore.config import AtStart, RestoreSettings, at_start
 from restore.explain import explained
+from restore.one_file import partly
 from restore.place import SCRATCH_PREFIX, finish_interrupted, journal_of
 from restore.progress import watch
 from restore.replaced import prune
 from restore.request import Request
 from restore.run import Result, restore
 
+START_WITHOUT = "To start the bot without: set RESTORE_PARTLY=start in .env, then ./sidemirror up"
 START_WITH_NOTHING = "to start with nothing all the same, set RESTORE_ON_EMPTY=off in .env"
 
 log = logging.getLogger(__name__)
@@ -46,6 +49,7 @@ def restore_if_empty(environ: Mapping[str, str]) -> Result | None:
     with explained():
         found = next(_data(here), None)
     if found:
+        _require_whole(here)
         log.info("There is data here (%s): nothing is restored", found)
         return None
     if not here.restore_on_empty:
@@ -53,12 +57,32 @@ def restore_if_empty(environ: Mapping[str, str]) -> Result | None:
         return None
     log.info("There is nothing in %s and %s: asking the target", here.sqlite_dir, here.json_dir)
     try:
-        return _restore_all(environ)
+        result = _restore_all(environ)
     except SidemirrorError as error:
         raise type(error)(
             f"the bot has no data here, and what the target holds could not be brought back: {error.what}",
             f"{error.hint}. Then start again; or, {START_WITH_NOTHING}",
         ) from error
+    if result is not None and result.left:
+        log.info("%s", result.told)
+        told = partly(result.plan, result.left)
+        if here.restore_partly == "stop":
+            raise RestorePartly(told.what, f"{told.hint}. {START_WITHOUT}")
+        log.warning("%s\n  Try: %s", told.what, told.hint)
+        return replace(result, left=())
+    return result
+
+
+def _require_whole(here: AtStart) -> None:
+    """A start after one that could bring back a part only. Raises RestorePartly."""
+    files = missing.still(here)
+    if not files or here.restore_partly == "start":
+        return
+    names = ", ".join(path.name for path in files)
+    raise RestorePartly(
+        f"the data of the bot is back but for what could not be brought back: {names}",
+        f"bring back an older state: ./sidemirror restore --list. {START_WITHOUT}",
+    )
 
 
 def _restore_all(environ: Mapping[str, str]) -> Result | None:
@@ -72,7 +96,7 @@ def _restore_all(environ: Mapping[str, str]) -> Result | None:
     )
     try:
         result: Result = waiting(
-            restore, settings, Request(), lambda plan: log.info("%s", "\n".join(plan.lines())), watch()
+            restore, settings, Request(at_start=True), lambda plan: log.info("%s", "\n".join(plan.lines())), watch()
         )
     except NoBackup:
         log.info("The target has no backup of %s: the bot starts fresh", settings.source_name)

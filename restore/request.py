@@ -16,9 +16,10 @@ from mirror.errors import NoBackup
 from mirror.settings import Settings
 from mirror.target import reading
 from restore.choose import only
+from restore.one_file import Left, one_file
 from restore.plan import DatabaseStep, Plan, plan
 from restore.progress import Watch
-from restore.stage import stage_database, stage_document
+from restore.stage import remove, stage_database, stage_document
 from restore.when import Point, points_of, show_time
 
 
@@ -31,6 +32,7 @@ class Request:
     only: tuple[str, ...] = ()
     allow_violations: bool = False  # single tables only: rows may refer to rows that are not there
     source: str | None = None  # another source than SOURCE_NAME, on purpose
+    at_start: bool = False  # of the stack: a file that is left is noted, so that no bot starts without it
 
 
 def plan_for(connection: Connection, settings: Settings, request: Request, sqlite_dir: Path, json_dir: Path) -> Plan:
@@ -47,10 +49,17 @@ def plan_for(connection: Connection, settings: Settings, request: Request, sqlit
     return only(plan(state, source, sqlite_dir, json_dir, point.at if point else None), request.only)
 
 
-def stage(connection: Connection, found: Plan, staged: dict[str, Path], watch: Watch | None = None) -> None:
+def stage(
+    connection: Connection,
+    found: Plan,
+    staged: dict[str, Path],
+    watch: Watch | None = None,
+    left: list[Left] | None = None,
+) -> None:
     """All of the plan, from the target as it is at one instant: a run may have been made since the plan was shown.
 
-    `staged` says by destination where each file is made. Raises NotVerified, NoBackup.
+    `staged` says by destination where each file is made. What cannot be made is added to `left`, with the newest restore
+    points that have it; without such a list it is raised. Raises NotVerified, NoBackup.
     """
     with reading(connection) as cursor:
         state = catalog.read_state(connection, found.source, found.run)
@@ -59,18 +68,24 @@ def stage(connection: Connection, found: Plan, staged: dict[str, Path], watch: W
                 f"the backup of {found.source} went away while it was being restored",
                 "somebody emptied the target; restore again when it is back",
             )
-        stage_with(cursor, replace(found, state=state), staged, watch)
+        stage_with(cursor, replace(found, state=state), staged, watch, left)
 
 
-def stage_with(cursor: Cursor, found: Plan, staged: dict[str, Path], watch: Watch | None = None) -> None:
+def stage_with(
+    cursor: Cursor, found: Plan, staged: dict[str, Path], watch: Watch | None = None, left: list[Left] | None = None
+) -> None:
     """The same in a transaction that is open already, and in which the plan was made. Raises NotVerified."""
     if found.state.catalog_version >= HOLDS_POINTS:
         cursor.execute("SELECT sidemirror.hold_point(%s, %s)", (found.state.source_id, found.run))
     for step in found.databases:
-        now = _as_it_is(step, found.state)
-        stage_database(cursor, found, now, staged[str(step.destination)], watch or Watch())
+        with one_file(cursor, step.database.file, step.destination, left):
+            now = _as_it_is(step, found.state)
+            stage_database(cursor, found, now, staged[str(step.destination)], watch or Watch())
     for document in found.documents:
-        stage_document(cursor, found, document, staged[str(document.destination)])
+        with one_file(cursor, document.document.file, document.destination, left):
+            stage_document(cursor, found, document, staged[str(document.destination)])
+    for one in left or ():
+        remove(staged[str(one.destination)])
 
 
 def _as_it_is(step: DatabaseStep, state: State) -> DatabaseStep:

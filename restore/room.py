@@ -11,12 +11,12 @@ import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from psycopg2 import errors, sql
+from psycopg2 import sql
 from psycopg2.extensions import connection as Connection
 
 from mirror.catalog import CatalogDatabase, CatalogTable
 from mirror.catalog_install import DOCUMENT_CHUNKS
-from mirror.errors import NotVerified, RestoreError
+from mirror.errors import RestoreError
 from mirror.safe_files import SIDE_FILES
 from restore.plan import Plan
 
@@ -58,8 +58,8 @@ def require(needed: Mapping[Path, int]) -> None:
             raise RestoreError(
                 f"there is no room on the disk: the restored files need about {megabytes(wanted)} in {where}, and "
                 f"{megabytes(free)} are free",
-                "nothing was touched; make room (restore --replaced shows what earlier restores keep), or restore to "
-                "another disk with --into",
+                "nothing was touched; make room (./sidemirror restore --replaced shows what earlier restores keep), or "
+                "restore to another disk with --into",
             )
 
 
@@ -69,6 +69,7 @@ def megabytes(count: int) -> str:
 
 def _bytes_of_tables(connection: Connection, tables: Iterable[tuple[CatalogDatabase, CatalogTable]]) -> int:
     """Rows, which are known exactly, times the mean size of some of them. Sizes of large values are read, not the values."""
+    tables = _as_mirrored(connection, tables)
     rows = [table.content.rows for _, table in tables]
     samples = [
         sql.SQL("SELECT {}, avg({}) FROM (SELECT * FROM {} LIMIT {}) AS r").format(
@@ -83,14 +84,31 @@ def _bytes_of_tables(connection: Connection, tables: Iterable[tuple[CatalogDatab
     if not samples:
         return 0
     with connection.cursor() as cursor:
-        try:
-            cursor.execute(sql.SQL(" UNION ALL ").join(samples))
-        except (errors.UndefinedTable, errors.InvalidSchemaName, errors.UndefinedColumn) as error:
-            raise NotVerified(
-                f"the mirror is no longer what was mirrored: {error.diag.message_primary}",
-                "nothing was touched; somebody dropped it there. Put it back, or restore the other files with --only",
-            ) from error
+        cursor.execute(sql.SQL(" UNION ALL ").join(samples))
         return int(sum(rows[number] * float(mean or _ROW_BYTES) for number, mean in cursor.fetchall()))
+
+
+def _as_mirrored(
+    connection: Connection, tables: Iterable[tuple[CatalogDatabase, CatalogTable]]
+) -> list[tuple[CatalogDatabase, CatalogTable]]:
+    """Without those of which a table or a column was dropped in the target: their file is refused when it is made."""
+    placed = [(database, table, table.place_in(database.schema_name)) for database, table in tables]
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT n.nspname, c.relname, array_agg(a.attname::text) FROM pg_catalog.pg_attribute AS a "
+            "JOIN pg_catalog.pg_class AS c ON c.oid = a.attrelid "
+            "JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace "
+            "WHERE n.nspname = ANY (%s) AND a.attnum > 0 AND NOT a.attisdropped GROUP BY 1, 2",
+            (sorted({place[0] for _, _, place in placed if place}),),
+        )
+        there: dict[tuple[str, ...], set[str]] = {
+            (schema, name): set(columns) for schema, name, columns in cursor.fetchall()
+        }
+    return [
+        (database, table)
+        for database, table, place in placed
+        if place and {table.column_now(name) for name, _ in table.mirror.fields} <= there.get(place, set())
+    ]
 
 
 def _row_bytes(table: CatalogTable) -> sql.Composable:

@@ -20,11 +20,13 @@ from mirror.part import part_of
 from mirror.plain_text import shown
 from mirror.settings import Settings
 from mirror.target import connected
-from restore import owner, room, swap
+from restore import missing, owner, room, swap
 from restore.choose import apart
 from restore.config import RestoreSettings
 from restore.explain import explained
 from restore.live import refuse_if_live
+from restore.older import with_older
+from restore.one_file import Left, without
 from restore.place import finish_interrupted, journal_of, move, outside, staging
 from restore.plan import DatabaseStep, Plan
 from restore.progress import Watch
@@ -38,15 +40,16 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Result:
-    """What was done. `replaced` is None where nothing stood in the way."""
+    """What was done, and what could not be. `replaced` is None where nothing stood in the way."""
 
     plan: Plan
     seconds: float
     replaced: str | None
+    left: tuple[Left, ...] = ()
 
     @property
     def told(self) -> str:
-        return sentence(self.plan, self.seconds)
+        return sentence(self.plan, self.seconds, self.left)
 
 
 def restore(
@@ -82,9 +85,9 @@ def _restore(
             found = plan_for(connection, settings, request, settings.sqlite_dir, settings.json_dir)
             if found.run != asked.run:
                 log.info("Run %d has come meanwhile, and is what is restored", found.run)
-            in_the_way, name = _put(settings, request, journal, connection, found, taking, watch)
+            done, name, left = _put(settings, request, journal, connection, found, taking, watch)
         prune(settings, settings.keep_replaced, datetime.now(UTC))
-    result = Result(found, time.monotonic() - began, f"{swap.REPLACED}/{name}" if in_the_way else None)
+    result = Result(done, time.monotonic() - began, f"{swap.REPLACED}/{name}" if name else None, left)
     write_down(settings, result.told, result.replaced)
     return result
 
@@ -103,8 +106,9 @@ def _put(
     found: Plan,
     taking: Taking,
     watch: Watch,
-) -> tuple[bool, str]:
-    """Stages, verifies and swaps; gives whether something stood in the way, and the name of the set that keeps it.
+) -> tuple[Plan, str | None, tuple[Left, ...]]:
+    """Stages, verifies and swaps; gives what was put into place, the name of the set that keeps what stood in the way, and
+    what could not be brought back.
 
     The transaction of `taking` is open. A kill in the instant between its end and the swap's list on the disk
     leaves the holder here: the other installation is refused, and says so.
@@ -119,7 +123,11 @@ def _put(
         )
     with staging(settings), connection.cursor() as cursor:
         with watch.during(found):
-            stage_with(cursor, found, {move.destination: Path(move.staged) for move in moves}, watch)
+            left: list[Left] = []
+            stage_with(cursor, found, {move.destination: Path(move.staged) for move in moves}, watch, left)
+            found = without(found, left)
+            moves = _moves(settings, found, name)
+            left = with_older(connection, settings, found, left)
             parts = _stage_tables(cursor, settings, found, name, watch)
         for step in moves:
             owner.give(Path(step.staged), Path(step.destination))
@@ -136,8 +144,10 @@ def _put(
         for part in parts:
             part.scratch.unlink()
     in_the_way = bool(parts) or any(path.exists() for path in found.destinations)
+    if left and request.at_start:
+        missing.note(settings, tuple(one.destination for one in left))
     swap.swap(moves, journal)
-    return in_the_way, name
+    return found, name if in_the_way else None, tuple(left)
 
 
 def restore_into(
@@ -160,17 +170,19 @@ def restore_into(
         confirm(found)
         began = time.monotonic()
         staged = {str(path): path.with_name(f"{path.name}.unfinished") for path in found.destinations}
+        left: list[Left] = []
         try:
             watching = watch or Watch()
             with watching.during(found):
-                stage(connection, found, staged, watching)
+                stage(connection, found, staged, watching, left)
+            found = without(found, left)
         except BaseException:
             for path in staged.values():
                 path.unlink(missing_ok=True)
             raise
-        for destination, path in staged.items():
-            path.rename(destination)
-    return Result(found, time.monotonic() - began, None)
+        for path in found.destinations:
+            staged[str(path)].rename(path)
+    return Result(found, time.monotonic() - began, None, tuple(left))
 
 
 def _stage_tables(cursor: Cursor, settings: Settings, found: Plan, name: str, watch: Watch) -> list[Part]:

@@ -19,7 +19,7 @@ from restore.progress import Watch
 def stage_database(cursor: Cursor, plan: Plan, step: DatabaseStep, staged: Path, watch: Watch) -> None:
     """Builds one database in the new file `staged` and proves that it is what was mirrored. Raises NotVerified."""
     staged.parent.mkdir(parents=True, exist_ok=True)
-    _remove(staged)
+    remove(staged)
     rebuild(cursor, step.database, staged, plan.run, plan.state.last_run, watch)
     watch.checking(step.database.file)
     verify(staged, step)
@@ -67,6 +67,7 @@ def _not_verified(step: DatabaseStep, why: str) -> NotVerified:
     )
 
 
-def _remove(staged: Path) -> None:
+def remove(staged: Path) -> None:
+    """What is there of a staged file."""
     for suffix in ("", "-wal", "-shm", "-journal"):
         Path(f"{staged}{suffix}").unlink(missing_ok=True)

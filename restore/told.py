@@ -7,13 +7,14 @@ from datetime import UTC, datetime
 
 from mirror.restores import Done, record
 from restore.config import Place
+from restore.one_file import Left
 from restore.plan import Plan
 from restore.when import show_time
 
 log = logging.getLogger(__name__)
 
 
-def sentence(plan: Plan, seconds: float) -> str:
+def sentence(plan: Plan, seconds: float, left: tuple[Left, ...] = ()) -> str:
     parts = []
     if plan.databases or plan.documents:
         rows = sum(step.rows for step in plan.databases)
@@ -21,7 +22,8 @@ def sentence(plan: Plan, seconds: float) -> str:
     parts += [f"{', '.join(step.names)} of {step.database.file} with {step.rows} rows" for step in plan.tables]
     proof = "integrity checked, content equal to the target"
     made = f" of {show_time(plan.at)}" if plan.at else ""
-    return f"Restored run {plan.run}{made}: {'; '.join(parts)}; {proof}; {seconds:.1f} s"
+    not_back = f"; NOT brought back: {', '.join(one.file for one in left)}" if left else ""
+    return f"Restored run {plan.run}{made}: {'; '.join(parts)}; {proof}; {seconds:.1f} s{not_back}"
 
 
 def write_down(place: Place, what: str, replaced: str | None) -> None:

@@ -74,6 +74,23 @@ def test_only_brings_back_what_is_named_and_touches_nothing_else(source: Source,
     assert (unknown.returncode, "it has bot.db, sub/wal.db, data.json, sub/more.json" in unknown.stderr) == (11, True)
 
 
+def test_a_name_is_found_without_its_folder_where_only_one_is_meant(source: Source) -> None:
+    for file in ("data/gotify.db", "data/mail.db", "old/mail.db"):
+        (source.sqlite / file).parent.mkdir(exist_ok=True)
+        fill(source, file=file)
+    source.run()
+    for name in ("gotify", "gotify.db", "data/gotify", "data/gotify.db"):
+        assert "data/gotify.db  300 rows" in restored(source, "--yes", "--only", name).stdout.replace("303", "300")
+    assert "data/gotify.db: t  300 rows" in restored(source, "--yes", "--only", "gotify.t").stdout
+    for name, said in (
+        ("mail", "mail can be each of data/mail.db, old/mail.db"),
+        ("mail.t", "mail.t can be in each of"),
+    ):
+        unclear = restore(source, "--yes", "--only", name)
+        assert (unclear.returncode, said in unclear.stderr) == (11, True), unclear.stderr
+    assert "old/mail.db" in restored(source, "--yes", "--only", "old/mail").stdout
+
+
 def test_list_as_json_gives_every_point_with_its_time(source: Source, tmp_path: Path) -> None:
     three_points(source, tmp_path)
     points = json.loads(restored(source, "--list", "--json").stdout)

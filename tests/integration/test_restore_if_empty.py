@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 from fix_source import Source
-from restoring import KILLED_BEFORE_RENAME, content, files_below, fill_all, fingerprint, killed, restore, restored
+from restoring import KILLED_BEFORE_RENAME, content, files_below, fill, fill_all, fingerprint, killed, restore, restored
 from wire import wire
 
 
@@ -191,3 +191,37 @@ def test_it_can_be_switched_off(source: Source) -> None:
     lose_everything(source)
     off = restore(source, "--if-empty", RESTORE_ON_EMPTY="off")
     assert (off.returncode, files_below(source.sqlite)) == (0, {})
+
+
+def test_what_cannot_be_brought_back_keeps_the_bot_from_starting_until_a_person_says_so(source: Source) -> None:
+    fill_all(source)
+    source.run()
+    schema = next(d.schema_name for d in source.read_state().databases if d.file == "bot.db")
+    source.target.query(f"DELETE FROM {schema}.t WHERE id = 7")
+    lose_everything(source)
+    for reason in ("1 could not be brought back", "but for what could not be brought back: bot.db"):
+        result = restore(source, "--if-empty")
+        assert result.returncode == 18, result.stdout + result.stderr
+        assert reason in result.stderr
+        assert "set RESTORE_PARTLY=start in .env, then ./sidemirror up" in result.stderr
+        assert set(files_below(source.sqlite) | files_below(source.json)) == {
+            "sub/wal.db",
+            "data.json",
+            "sub/more.json",
+        }
+    result = restore(source, "--if-empty", RESTORE_PARTLY="start")
+    assert result.returncode == 0, result.stderr
+    fill(source)
+    assert restore(source, "--if-empty").returncode == 0, "somebody has put it there"
+
+
+def test_with_restore_partly_start_the_first_start_goes_on_and_says_what_is_not_there(source: Source) -> None:
+    fill_all(source)
+    source.run()
+    schema = next(d.schema_name for d in source.read_state().databases if d.file == "bot.db")
+    source.target.query(f"DROP TABLE {schema}.t")
+    lose_everything(source)
+    result = restore(source, "--if-empty", RESTORE_PARTLY="start")
+    assert result.returncode == 0, result.stderr
+    assert "NOT brought back: bot.db" in result.stdout
+    assert (source.sqlite / "sub/wal.db").exists()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import shutil
 import subprocess
@@ -135,7 +136,8 @@ def test_an_edited_mirror_ends_with_12_and_nothing_in_place_is_touched(edit: str
     schema = next(d.schema_name for d in source.read_state().databases if d.file == "bot.db")
     source.target.query(EDITS[edit].format(schema=schema))
     before = fingerprint(source)
-    result = restore(source, "--yes")
+    file = "data.json" if "document" in edit else "bot.db"
+    result = restore(source, "--yes", "--only", file)
     assert result.returncode == 12, result.stderr
     assert "Traceback" not in result.stderr
     assert "Try: " in result.stderr
@@ -144,8 +146,56 @@ def test_an_edited_mirror_ends_with_12_and_nothing_in_place_is_touched(edit: str
     assert not list((source.sqlite / ".sidemirror").rglob("*.db")), "what was staged is gone"
 
     into = source.folder / "into"
-    assert restore(source, "--into", str(into), "--yes").returncode == 12
+    assert restore(source, "--into", str(into), "--yes", "--only", file).returncode == 12
     assert [path for path in into.rglob("*") if path.is_file()] == []
+
+
+@pytest.mark.parametrize("edit", ["a value", "a table that goes", "a document that goes"])
+def test_what_cannot_be_brought_back_does_not_keep_the_others_from_coming_back(
+    edit: str, source: Source, tmp_path: Path
+) -> None:
+    fill_all(source)
+    source.run()
+    mirrored = content(source, tmp_path / "mirrored")
+    schema = next(d.schema_name for d in source.read_state().databases if d.file == "bot.db")
+    source.target.query(EDITS[edit].format(schema=schema))
+    left = {"data.json", "sub/more.json"} if "document" in edit else {"bot.db"}
+    for file in ("bot.db", "sub/wal.db"):
+        source.write("DELETE FROM t WHERE id > 3", file)
+    (source.json / "data.json").write_text("{}")
+    here = content(source, tmp_path / "here")
+    result = restore(source, "--yes")
+    assert result.returncode == 18, result.stdout + result.stderr
+    assert f"{4 - len(left)} files of run 1 are back, {len(left)} could not be brought back:" in result.stderr
+    assert all(f"{file}: an older restore point may have it" in result.stderr for file in left)
+    found = content(source, tmp_path / "found")
+    assert found == {file: (here if file in left else mirrored)[file] for file in mirrored}
+    assert not [path for path in (source.sqlite / ".sidemirror").rglob("*") if path.is_file()]
+
+    into = tmp_path / "into"
+    assert restore(source, "--into", str(into)).returncode == 18
+    (tmp_path / "there").mkdir()
+    there = contents_of(into / "sqlite", into / "json", tmp_path / "there")
+    assert there == {file: mirrored[file] for file in mirrored if file not in left}
+    assert "NOT brought back: " in restore(source, "--yes").stdout
+
+
+def test_an_older_point_that_has_the_file_whole_is_named_and_brings_it_back(source: Source) -> None:
+    fill_all(source)
+    source.run()
+    old = (source.json / "data.json").read_bytes()
+    (source.json / "data.json").write_text('{"a": 2}')
+    source.run()
+    source.target.query(
+        "DELETE FROM sidemirror.document_contents WHERE sha256 = "
+        f"decode('{hashlib.sha256((source.json / 'data.json').read_bytes()).hexdigest()}', 'hex')"
+    )
+    (source.json / "data.json").unlink()
+    result = restore(source, "--yes")
+    assert result.returncode == 18, result.stderr
+    assert "./sidemirror restore --only data.json --run 1" in result.stderr
+    restored(source, "--yes", "--only", "data.json", "--run", "1")
+    assert (source.json / "data.json").read_bytes() == old
 
 
 def second_installation(source: Source) -> Source:
