@@ -102,7 +102,9 @@ def test_the_end_says_what_from_when_verified_how_and_how_to_undo(source: Source
         r"equal to the target; [0-9.]+ s\n",
         told,
     )
-    assert "to go back: restore --undo" in told
+    hint = re.search(r"to go back: \./sidemirror restore (--undo [0-9TZ]+)\n", told)
+    assert hint, told
+    restored(source, "--yes", *hint[1].split())
 
 
 def test_the_sidecar_tells_a_restore_and_its_undoing_once_in_log_events_and_alerts(
