@@ -42,7 +42,7 @@ from mirror.errors import (
 from mirror.inspection import inspect
 from mirror.locking import only_one
 from mirror.rebuild import rebuild
-from mirror.target import connected, reading
+from mirror.target import OwnPath, connected, reading
 
 SCRATCH = "drill"
 SPARE_BYTES = 50_000_000
@@ -282,7 +282,7 @@ def _counting(work: _Work) -> type[Cursor]:
             work.received += len(data)
             return self.file.write(data)
 
-    class Counting(Cursor):
+    class Counting(OwnPath):
         def copy_expert(self, command: Any, file: Any, size: int = 8192) -> None:
             super().copy_expert(command, Counter(file), size)
 

@@ -12,6 +12,7 @@ from psycopg2.extensions import connection as Connection
 from psycopg2.extensions import cursor as Cursor
 
 from mirror.errors import TargetRefused
+from mirror.target import LOCAL_SETTINGS
 
 _FOLDER = Path(__file__).with_name("sql")
 _STEPS = tuple(sorted(_FOLDER.glob("steps/*.sql")))
@@ -40,9 +41,7 @@ def install(connection: Connection) -> tuple[int, int]:
     """
     with connection.cursor() as cursor:
         cursor.execute(
-            "BEGIN; SET LOCAL statement_timeout = 0; SET LOCAL lock_timeout = '60s'; "
-            "SET LOCAL client_min_messages = warning; "
-            "SELECT pg_advisory_xact_lock(hashtextextended('sidemirror catalog', 0));"
+            f"BEGIN; {LOCAL_SETTINGS} SELECT pg_advisory_xact_lock(hashtextextended('sidemirror catalog', 0));"
         )
         before = _version(cursor)
         if before > VERSION:

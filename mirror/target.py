@@ -12,10 +12,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import psycopg2
+from psycopg2.extensions import TRANSACTION_STATUS_IDLE
 from psycopg2.extensions import connection as Connection
 from psycopg2.extensions import cursor as Cursor
+from psycopg2.sql import Composable
 
 from mirror.errors import (
     EDITED_HINT,
@@ -43,6 +46,9 @@ LOCAL_SETTINGS = (
     "SET LOCAL extra_float_digits = 1; SET LOCAL bytea_output = 'hex'; SET LOCAL standard_conforming_strings = on; "
     "SET LOCAL client_min_messages = warning; SET LOCAL search_path = pg_catalog, pg_temp;"
 )
+# Before a statement that is a transaction of its own: sent together they are one (protocol-flow.html, 53.2.2.1).
+_PATH = "SET LOCAL search_path = pg_catalog, pg_temp; "
+_ON_ITS_OWN = ("SELECT", "WITH", "INSERT", "UPDATE", "DELETE")
 
 # Raised by our own functions in the target (mirror/sql); class SM is free for us.
 OWN_SQLSTATES: dict[str, tuple[type[TargetError], str]] = {
@@ -58,6 +64,16 @@ OWN_SQLSTATES: dict[str, tuple[type[TargetError], str]] = {
         "revoke what was granted: ./sidemirror check shows the statement; the mirror must not be readable by the Data API",
     ),
 }
+
+
+class OwnPath(Cursor):
+    """Sees to it that no statement calls a function or an operator of somebody else that fits better than Postgres' own."""
+
+    def execute(self, query: str | bytes | Composable, vars: Any = None) -> None:
+        text = query.as_string(self) if isinstance(query, Composable) else query
+        text = text.decode() if isinstance(text, bytes) else text
+        idle = self.connection.info.transaction_status == TRANSACTION_STATUS_IDLE
+        super().execute(_PATH + text if idle and text.lstrip().startswith(_ON_ITS_OWN) else text, vars)
 
 
 @contextmanager
@@ -83,6 +99,7 @@ def connect(settings: Settings) -> Connection:
         sslrootcert=str(settings.supabase_db_sslrootcert or ""),
         connect_timeout=CONNECT_SECONDS,
         application_name="sidemirror",
+        cursor_factory=OwnPath,
         # While an answer is awaited, and while something sent is not acknowledged.
         keepalives_idle=SILENT_SECONDS // 4,
         keepalives_interval=SILENT_SECONDS // 4,
