@@ -113,7 +113,8 @@ def _point(points: list[Point], request: Request) -> Point | None:
             return before[-1]
         known = f"the oldest one is of {show_time(points[0].at)}" if points else "there is none at all"
         raise NoBackup(
-            f"there is no restore point at or before {show_time(request.at)}; {known}", "see all with --list"
+            f"there is no restore point at or before {show_time(request.at)}; {known}",
+            "see all with: ./sidemirror restore --list",
         )
     if request.run is None or not points:
         return points[-1] if points else None
@@ -124,6 +125,9 @@ def _point(points: list[Point], request: Request) -> Point | None:
     if request.run < points[-1].run and earlier is not None:
         raise NoBackup(
             f"restore point {request.run} was thinned out by RETENTION; the last one before it is {earlier}",
-            f"restore that one: --run {earlier}, or see all with --list",
+            f"restore that one: --run {earlier}, or see all with: ./sidemirror restore --list",
         )
-    raise NoBackup(f"there is no restore point {request.run}; the last one is {points[-1].run}", "see all with --list")
+    raise NoBackup(
+        f"there is no restore point {request.run}; the last one is {points[-1].run}",
+        "see all with: ./sidemirror restore --list",
+    )

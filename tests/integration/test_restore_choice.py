@@ -58,6 +58,8 @@ def test_a_time_before_the_first_point_and_a_text_that_is_no_time_are_refused(so
     files = fingerprint(source)
     early = restore(source, "--yes", "--at", "2026-05-04 09:59Z")
     assert (early.returncode, "the oldest one is of 2026-05-04 10:00:00 UTC" in early.stderr) == (11, True)
+    assert "Try: see all with: ./sidemirror restore --list\n" in early.stderr
+    assert restored(source, "--list").stdout.count("\n") > 3, "and there they are"
     nonsense = restore(source, "--yes", "--at", "a fortnight hence, perhaps")
     assert (nonsense.returncode, "is not a time" in nonsense.stderr) == (2, True)
     both = restore(source, "--yes", "--at", "2h", "--run", "1")

@@ -7,7 +7,7 @@ import uuid
 
 import pytest
 from fix_stack import NewStack
-from stack import Result, Stack, poll
+from stack import ROOT, Result, Stack, poll
 
 AT_ONCE = 110
 """Seconds. The sidecar's health would tell after two minutes at the earliest."""
@@ -51,8 +51,8 @@ def test_2_a_target_that_cannot_be_reached_is_told_at_once_and_tried_again(start
     assert seconds < AT_ONCE
 
 
-def test_3_the_right_setting_brings_it_up(started: Stack) -> None:
-    result, _ = up(started)
+def test_3_the_right_setting_brings_it_up_also_with_a_bot_whose_health_check_is_off(started: Stack) -> None:
+    result, _ = up(started, COMPOSE_FILE=f"docker-compose.yml:{ROOT}/tests/stack/no_health_check.yml")
     assert result.returncode == 0, result.stderr
     assert "Sidemirror is up." in result.stdout
 
