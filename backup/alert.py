@@ -58,7 +58,8 @@ def decide(
             messages.append(_still(now_open.wrong, source, equal_at, now))
             now_open = replace(now_open, told_at=_iso(now))
         remaining.append(now_open)
-    over = [one.wrong for one in opened if one.told_at and one.wrong.key not in {w.key for w in wrong}]
+    keys = {one.key for one in wrong}
+    over = [one.wrong for one in opened if one.told_at and one.wrong.key not in keys]
     # Another trouble of the same thing took its place: that it is well again would be wrong.
     subjects = {one.subject for one in wrong}
     messages += [_over(one, remaining, source, equal_at, now) for one in over if one.subject not in subjects]

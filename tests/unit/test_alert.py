@@ -217,3 +217,19 @@ def test_an_address_is_written_to_at_growing_pauses_and_after_rest_at_once() -> 
     assert len(at) < 15
     pace.written(now + 3 * outbox.LONGEST_GAP)
     assert pace.gap == 2 * outbox.FIRST_GAP
+
+
+def test_a_thousand_refusals_that_change_for_an_hour_are_a_dozen_messages() -> None:
+    """A bot that was taken over makes new wrong files all the time: each is told, and none of it is a flood."""
+    time, pace, waiting, sent = Time(), Pace(), (), []
+    for tick in range(60):
+        found = [wrong("SourceUnsupported", f"{tick * 10 + number}.db") for number in range(1000)]
+        waiting = outbox.add(waiting, time.messages(*found, later=timedelta(seconds=60)), 1)
+        now = 1000.0 + 60 * tick
+        if now >= pace.not_before and (message := outbox.for_address(waiting, 0)) is not None:
+            sent.append(message)
+            waiting = outbox.delivered(waiting, 0, 1)
+            pace.written(now)
+    assert 3 < len(sent) <= 12
+    assert max(len(message.body) for message in sent) < 2000
+    assert len(time.opened) == 1000
