@@ -17,6 +17,7 @@ from mirror.fits import key_fits
 from mirror.mapping import MirrorTable, continued, mirror_table
 from mirror.names import postgres_name
 from mirror.schema import SchemaRow, Table
+from mirror.stand_ins import own_collation
 
 
 def compare(
@@ -141,6 +142,11 @@ def _created(pair: Pair, tables: list[Table], taken: set[str]) -> list[TableCrea
 def _new_mirror(pair: Pair, table: Table, name: str) -> MirrorTable:
     mirror = mirror_table(table, name, key_fits=True)
     declared = mirror.key_kind == "columns" and table.integer_key is None
-    if declared and not pair.all_keys_fit(table, key_fits(table, mirror.columns)):
+    if declared and (_own_order(table) or not pair.all_keys_fit(table, key_fits(table, mirror.columns))):
         return mirror_table(table, name, key_fits=False)
     return mirror
+
+
+def _own_order(table: Table) -> bool:
+    """Whether its key is in an order of the bot's own, so that no row is found by it here."""
+    return any(own_collation(column.key_collation) for column in table.key_columns)

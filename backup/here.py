@@ -43,7 +43,7 @@ def _count(uri: str) -> dict[str, int]:
             "AND name <> 'sqlite_schema'"
         ).fetchall()
         return {
-            name: int(connection.execute(f"SELECT count(*) FROM main.{quote_sqlite(name)}").fetchone()[0])
+            name: int(connection.execute(f"SELECT count(*) FROM main.{quote_sqlite(name)} NOT INDEXED").fetchone()[0])
             for (name,) in tables
         }
     finally:

@@ -4,36 +4,50 @@ from __future__ import annotations
 
 import sqlite3
 from pathlib import Path
-from urllib.parse import quote
 
 from backup import budget
+from mirror import sqlite_check
 from mirror.errors import SidemirrorError, SourceBusy, SourceCorrupt, SourceUnreadable, SourceUnsupported, StateError
-from mirror.names import quote_sqlite
+from mirror.findings import Remark
 
 _BUSY = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
 _BROKEN = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
+_MISSING = ("no such collation", "no such function", "unknown function", "no such module")
+_ANOTHER = ("syntax error", "unknown table option", "missing datatype", "unrecognized token")
 
 
-def check(copy: Path, name: str, full: bool, table: str | None = None) -> None:
-    """SQLite's own check of a private copy, or of one table in it.
+def check(copy: Path, name: str, full: bool, table: str | None = None) -> tuple[Remark, ...]:
+    """SQLite's own check of a private copy, or of one table in it: what it found that does the mirror no harm.
 
-    Raises SourceCorrupt, or SourceUnsupported when it needs an extension.
+    Raises SourceCorrupt, or SourceUnsupported when it cannot be read here.
     """
-    connection = sqlite3.connect(f"file:{quote(str(copy))}?mode=ro&immutable=1", uri=True)
+    connection = sqlite_check.opened(copy)
     try:
         budget.hold(connection, copy)
-        pragma = "integrity_check" if full else "quick_check"
-        problems = connection.execute(f"PRAGMA {pragma}({quote_sqlite(table) if table else 3})").fetchall()
+        found = sqlite_check.checked(connection, full, table)
     except sqlite3.Error as error:
         raise explain(error, name) from error
     finally:
         connection.close()
-    if problems != [("ok",)]:
+    if found.broken and all("index" in line for line in found.broken):
         raise SourceCorrupt(
-            f"{name} is corrupt: {'; '.join(str(problem) for (problem,) in problems[:3])}",
+            f"{name} has an index that its rows cannot be told apart by: {'; '.join(found.broken[:3])}",
+            "restore nothing, its rows are there: stop the bot, and in its database: REINDEX (where that fails, there are "
+            "rows with the same key: delete all but one of them)",
+        )
+    if found.broken:
+        raise SourceCorrupt(
+            f"{name} is corrupt: {'; '.join(found.broken[:3])}",
             "the mirror stays as it was; bring the last good state back with: ./sidemirror restore --only "
             + name.rsplit(".", 1)[0],
         )
+    if found.forbidden:
+        raise SourceUnsupported(
+            f"{name} has values that their column's declaration forbids, and that no statement can write again: "
+            + "; ".join(found.forbidden[:3]),
+            "nothing is damaged, so restore nothing: give those rows values that the column takes",
+        )
+    return found.remarks
 
 
 def explain(error: sqlite3.Error, name: str) -> SidemirrorError:
@@ -43,6 +57,12 @@ def explain(error: sqlite3.Error, name: str) -> SidemirrorError:
         return SourceBusy(
             f"{name} is locked: another program holds it exclusively",
             "it is tried again at the next run; a bot that uses locking_mode=EXCLUSIVE cannot be mirrored while it runs",
+        )
+    if "malformed database schema" in str(error) and any(words in str(error) for words in _ANOTHER):
+        return SourceUnsupported(
+            f"{name} has a schema that the SQLite here ({sqlite3.sqlite_version}) cannot read: {error}",
+            "a newer SQLite, or libSQL, has made it? Then it is not damaged: keep that table in a database of its own; "
+            "otherwise: ./sidemirror restore",
         )
     if code in _BROKEN:
         return SourceCorrupt(
@@ -58,9 +78,9 @@ def explain(error: sqlite3.Error, name: str) -> SidemirrorError:
         )
     if code == sqlite3.SQLITE_FULL or (code == sqlite3.SQLITE_IOERR and "disk" in str(error)):
         return StateError("there is no room in the state folder for a copy of " + name, "make room on that disk")
-    if any(words in str(error) for words in ("no such collation", "no such function", "no such module")):
+    if any(words in str(error) for words in _MISSING):
         return SourceUnsupported(
-            f"{name} uses something that this SQLite does not have: {error}",
+            f"{name} has values that need what this SQLite ({sqlite3.sqlite_version}) does not have: {error}",
             "keep what needs the bot's own extension in a database of its own",
         )
     return SourceUnreadable(f"{name} cannot be read: {error}", "see docs/reading.md")

@@ -42,6 +42,7 @@ from backup.too_large import refuse_what_is_too_large
 from backup.turns import Turns
 from mirror.catalog import CatalogDatabase, CatalogDocument, State
 from mirror.errors import GuardHeld, SidemirrorError, SourceError, SourceMissing, TargetEdited
+from mirror.findings import Remark
 from mirror.schema import Schema, read_schema
 from mirror.schema_rebuild import require_restorable
 
@@ -69,6 +70,7 @@ class Work:
     refusals: list[Refusal] = field(default_factory=list)
     sent: bool = False  # only the answer to the commit is missing: what was sent may be what the target has
     waiting: list[str] = field(default_factory=list)  # what may be over in a moment, and is no refusal yet
+    remarks: dict[str, tuple[Remark, ...]] = field(default_factory=dict)  # of the databases that were checked in full
     committed: bool = False
 
     @property
@@ -175,6 +177,8 @@ def _look_at_database(work: Work, file: str, known: CatalogDatabase | None, seen
         budget.require_made(found.pair, found.tables)
     except sqlite3.Error as error:
         raise explain(error, file) from error
+    if copy.remarks is not None:
+        work.remarks[file] = copy.remarks
     known, tables = found.known, found.tables
     refuse_what_is_too_large(path, found.pair, tables)
     meant = _guard(work, file, known, found.pair, tables)

@@ -18,6 +18,7 @@ if TYPE_CHECKING:  # the page reads outcomes, too, and must stay small: no drive
     from backup.run import Report
 
 STATUS_FILE = "status.json"
+REMARK = "Remark"  # the kind of what is only remarked
 DRILL = "drill"  # the subject of what is wrong with drills
 SIZE_WARNING_SHARE = 0.8
 
@@ -63,6 +64,7 @@ class Outcome:
     written_at: Moment | None = None  # the target was last seen to take a write
     drill: DrillTold | None = None
     next_drill_at: Moment | None = None
+    remarks: tuple[Trouble, ...] = ()  # what SQLite's check found and does the mirror no harm, with its cure: no alarm
 
     def seconds_since_equal(self, now: datetime) -> float | None:
         """The one figure for freshness, in seconds; None before the first good run.
@@ -100,7 +102,19 @@ def succeeded(before: Outcome, report: Report) -> Outcome:
         target_bytes=report.target_bytes,
         stopped=False,
         troubles=_troubles(before, wrong),
+        remarks=_remarks(before, report),
     )
+
+
+def _remarks(before: Outcome, report: Report) -> tuple[Trouble, ...]:
+    """Those of the files that were checked in this run, and of the others what their last check found."""
+    since = {(remark.subject, remark.what): remark.since for remark in before.remarks}
+    kept = [r for r in before.remarks if r.subject not in report.remarks and r.subject in report.files]
+    for file, found in sorted(report.remarks.items()):
+        for remark in found:
+            at = since.get((file, remark.what), _iso(report.looked_at))
+            kept.append(Trouble(file, remark.what, remark.cure, at, REMARK))
+    return tuple(kept)
 
 
 def failed(before: Outcome, error: SidemirrorError, at: datetime, stopped: bool) -> Outcome:

@@ -22,6 +22,7 @@ from mirror.mapping import KeyKind
 from mirror.names import quote_sqlite
 from mirror.part import SEQUENCE
 from mirror.schema import Schema, Table
+from mirror.stand_ins import StandIns, stand_in_for_collations
 from mirror.temp_files import spill_beside
 from mirror.values import key_line
 
@@ -40,8 +41,7 @@ class Pair:
         shadow_schema: Schema | None,
         soundness: Soundness | None = None,
     ) -> None:
-        self.soundness = soundness
-        self.snapshot = snapshot
+        self.soundness, self.snapshot = soundness, snapshot
         self.schema = schema
         self.shadow_schema = shadow_schema
         self.encoding = schema.pragmas.encoding
@@ -53,6 +53,7 @@ class Pair:
         if self.comparable:
             try:
                 self.connection.execute("ATTACH ? AS shadow", (_private(shadow),))
+                StandIns(self.connection).declared_collations("shadow")
             except sqlite3.Error:
                 self.connection.close()
                 raise
@@ -72,12 +73,11 @@ class Pair:
     def count(self, table: Table) -> int:
         """Rows in the snapshot."""
         self.require_sound("main", table.name)
-        return self._number(f"SELECT count(*) FROM main.{quote_sqlite(table.name)}")
+        return self._number(f"SELECT count(*) FROM main.{quote_sqlite(table.name)} NOT INDEXED")
 
     def all_keys_fit(self, table: Table, condition: str, number: int | None = None) -> bool:
         """Whether every row (with `number`: every changed row) meets the condition on its key."""
-        rows = f"main.{quote_sqlite(table.name)} n" if number is None else self._changed(table, number)
-        return not self._number(f"SELECT EXISTS (SELECT 1 FROM {rows} WHERE NOT ({condition}))")
+        return not self._number(f"SELECT EXISTS (SELECT 1 FROM {self._rows(table, number)} WHERE NOT ({condition}))")
 
     def roots(self, database: str) -> dict[str, tuple[int, str]]:
         """The root page and the SQL of each table of `database` (main or shadow)."""
@@ -142,12 +142,12 @@ class Pair:
         missing = f"{self._identity(old, 'o')[0]} IS NULL"
         execute = self.connection.execute
         execute(
-            f"CREATE TEMP TABLE up_{number} AS SELECT {_named(identity)} FROM {new_name} n "
-            f"LEFT JOIN {old_name} o ON {match} WHERE {missing} OR {differs or row_differs(table, old)}"
+            f"CREATE TEMP TABLE up_{number} AS SELECT {_named(identity)} FROM {new_name} n NOT INDEXED "
+            f"LEFT JOIN {old_name} o NOT INDEXED ON {match} WHERE {missing} OR {differs or row_differs(table, old)}"
         )
         inserted = self._number(
             f"SELECT count(*) FROM {self._changed(table, number)} WHERE NOT EXISTS "
-            f"(SELECT 1 FROM {old_name} o WHERE {match})"
+            f"(SELECT 1 FROM {old_name} o NOT INDEXED WHERE {match})"
         )
         upserts = self._number(f"SELECT count(*) FROM temp.up_{number}")
         execute(
@@ -156,20 +156,18 @@ class Pair:
         gone = old_rows + inserted - self.count(table)
         if gone:
             execute(
-                f"INSERT INTO temp.gone_{number} SELECT {', '.join(self._identity(old, 'o'))} FROM {old_name} o "
-                f"WHERE NOT EXISTS (SELECT 1 FROM {new_name} n WHERE {match})"
+                f"INSERT INTO temp.gone_{number} SELECT {', '.join(self._identity(old, 'o'))} FROM {old_name} o NOT INDEXED "
+                f"WHERE NOT EXISTS (SELECT 1 FROM {new_name} n NOT INDEXED WHERE {match})"
             )
         return upserts, self._number(f"SELECT count(*) FROM temp.gone_{number}")
 
     def has_row(self, table: Table, condition: str, number: int | None = None) -> bool:
         """Whether the snapshot (with `number`: a changed row of it) has a row (alias n) that meets the condition."""
-        rows = f"main.{quote_sqlite(table.name)} n" if number is None else self._changed(table, number)
-        return bool(self._number(f"SELECT EXISTS (SELECT 1 FROM {rows} WHERE {condition})"))
+        return bool(self._number(f"SELECT EXISTS (SELECT 1 FROM {self._rows(table, number)} WHERE {condition})"))
 
     def made_bytes(self, table: Table, number: int | None = None) -> int:  # of the generated values in those rows
-        rows = f"main.{quote_sqlite(table.name)} n" if number is None else self._changed(table, number)
         names = [f"total(octet_length(n.{quote_sqlite(column.name)}))" for column in table.columns if column.generated]
-        return self._number(f"SELECT {' + '.join(names)} FROM {rows}")
+        return self._number(f"SELECT {' + '.join(names)} FROM {self._rows(table, number)}")
 
     def content(self, table: Table) -> TableContent:
         """The content of the whole table in the snapshot."""
@@ -196,14 +194,12 @@ class Pair:
 
     def upserts(self, change: TableChanged) -> Iterator[bytes]:
         lines = Lines(self.connection, "main", change.table, change.mirror, self.encoding)
-        rows = self._changed(change.table, change.number)
-        for piece, _ in lines.some(rows, change.upserts):
+        for piece, _ in lines.some(self._changed(change.table, change.number), change.upserts):
             yield piece
 
     def deletes(self, change: TableChanged) -> Iterator[bytes]:
         old = self._old(change.known.mirror.name)
-        query = f"SELECT {key_line(old, change.known.mirror)} {self._deleted(change)}"
-        cursor = self.connection.execute(query)
+        cursor = self.connection.execute(f"SELECT {key_line(old, change.known.mirror)} {self._deleted(change)}")
         while lines := cursor.fetchmany(1000):
             yield b"".join([line + b"\n" for (line,) in lines])
 
@@ -221,6 +217,9 @@ class Pair:
                 "WHERE n.seq < o.seq)"
             )
         )
+
+    def _rows(self, table: Table, number: int | None) -> str:
+        return f"main.{quote_sqlite(table.name)} n NOT INDEXED" if number is None else self._changed(table, number)
 
     def _deleted(self, change: TableChanged) -> str:
         old = self._old(change.known.mirror.name)
@@ -268,10 +267,11 @@ class Pair:
 
 
 def opened(path: Path, encoding: str) -> sqlite3.Connection:
-    """A connection to a private copy that gives text as bytes and has the functions of our SQL."""
+    """To a private copy; it gives text as bytes and has the functions of our SQL."""
     connection = sqlite3.connect(_private(path), uri=True, isolation_level=None)
     connection.text_factory = bytes
     register(connection, encoding)
+    stand_in_for_collations(connection)
     spill_beside(connection, path)
     return connection
 

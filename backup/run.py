@@ -34,6 +34,7 @@ from backup.view.remember import remember
 from mirror import catalog
 from mirror.catalog import State
 from mirror.errors import SidemirrorError, TargetEdited, TargetFull
+from mirror.findings import Remark
 from mirror.target import explain
 
 _ACCEPTED = TypeAdapter(dict[str, tuple[str, ...]])
@@ -54,6 +55,8 @@ class Report:
     counts: Counts
     refusals: tuple[Refusal, ...]
     waiting: tuple[str, ...]  # files that were locked or half written just then, and are looked at again in a moment
+    remarks: Mapping[str, tuple[Remark, ...]]  # what a full check of a database found, and does no harm; of no other
+    files: frozenset[str]  # the databases that there are
     target_bytes: int  # pg_database_size before the run; 0 before the first
 
 
@@ -103,7 +106,7 @@ def run(settings: BackupSettings, kind: str, token: UUID | None = None, session:
     session.documents_sent += counts.bytes_sent if work.documents else 0
     if session.upkeep.begin_after(settings, work.full, session.documents_sent):
         session.documents_sent = 0
-    return _report(work, counts, looked_at, seconds)
+    return _report(work, files.databases, counts, looked_at, seconds)
 
 
 @contextmanager
@@ -199,7 +202,7 @@ def _commit(work: Work, careful: bool) -> Counts:
     return Counts()
 
 
-def _report(work: Work, counts: Counts, looked_at: datetime, seconds: float) -> Report:
+def _report(work: Work, files: tuple[str, ...], counts: Counts, looked_at: datetime, seconds: float) -> Report:
     committed = not work.changes.empty
     last_run = (work.state.last_run if work.state else 0) + committed
     return Report(
@@ -212,6 +215,8 @@ def _report(work: Work, counts: Counts, looked_at: datetime, seconds: float) -> 
         counts=counts,
         refusals=tuple(work.refusals),
         waiting=tuple(work.waiting),
+        remarks=work.remarks,
+        files=frozenset(files),
         target_bytes=work.state.target_bytes if work.state else 0,
     )
 

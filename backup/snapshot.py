@@ -35,6 +35,7 @@ from mirror.errors import (
     SourceUnsupported,
     StateError,
 )
+from mirror.findings import Remark
 from mirror.inspection import header_journal_mode
 
 DEADLINE_SECONDS = 30.0
@@ -53,7 +54,8 @@ class Snapshot:
     """A checked copy. `journal_mode` and `mode` (permission bits) are the source's.
 
     `changed`: the pages in which it differs from the shadow; None where that is not known. If it is, and the file is large,
-    nothing but what was copied has been checked. Beside the copy stand the `sums` of its pages.
+    nothing but what was copied has been checked. Beside the copy stand the `sums` of its pages. `remarks`: what a full check
+    found and does no harm; None where there was none.
     """
 
     path: Path
@@ -62,6 +64,7 @@ class Snapshot:
     sums: sums.Sums
     changed: frozenset[int] | None = None
     position: Position | None = None
+    remarks: tuple[Remark, ...] | None = None
 
 
 class _Unquiet(Exception):
@@ -101,9 +104,11 @@ def take(
             log.warning("the last copy of %s is damaged (%s); it is copied whole", source.name, error)
             return take(source, into, full_check, None, deadline)
     sums.write(fresh.sums, into)
+    remarks: tuple[Remark, ...] | None = None
     if fresh.changed is None or small:
-        check(into, source.name, full_check)
-    return Snapshot(into, header_journal_mode(into), mode, fresh.sums, fresh.changed, fresh.position)
+        remarks = check(into, source.name, full_check)
+    remarks = remarks if full_check else None
+    return Snapshot(into, header_journal_mode(into), mode, fresh.sums, fresh.changed, fresh.position, remarks)
 
 
 def _copy(source: Path, into: Path, base: Base | None) -> Fresh:

@@ -24,6 +24,10 @@ def show(status: Status, console: Console) -> None:
         console.print(f"\n{escape(indented(subject + wrong.what))} (since {wrong.since})")
         if wrong.hint:
             console.print(f"  Try: {escape(indented(wrong.hint))}")
+    for remark in status.outcome.remarks:
+        console.print(f"\nRemark: {escape(indented(f'{remark.subject}: {remark.what}'))} (since {remark.since})")
+        if remark.hint:
+            console.print(f"  {escape(indented(remark.hint))}")
     if status.target_error and not status.outcome.troubles:
         console.print(f"\n{escape(status.target_error)}")
     console.print(f"\nSource {status.source}, target {status.target}: run {status.outcome.run or '-'}, {_size(status)}")

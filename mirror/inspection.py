@@ -20,10 +20,12 @@ from pathlib import Path
 from threading import Thread
 from urllib.parse import quote
 
+from mirror import sqlite_check
 from mirror.content import TableContent, database_hash
 from mirror.expressions import register
 from mirror.lines import Lines, Part, hashed_as
 from mirror.schema import Schema, read_schema
+from mirror.stand_ins import stand_in_for_collations
 
 # A second process starts in a tenth of a second, in which one hashes about this much. Few rows in a large file are large
 # values, of which two processes would hold two at a time: a container has 512 MB.
@@ -34,7 +36,7 @@ _ROWS_A_PART = 1 << 15
 
 @dataclass(frozen=True)
 class Inspection:
-    """`problems` is what SQLite's integrity check says, empty where nothing is wrong."""
+    """`problems` is what SQLite's integrity check says of more than the rows themselves; empty: nothing."""
 
     schema: Schema
     contents: dict[str, TableContent]
@@ -94,6 +96,7 @@ class _File:
             self.connection.close()
             raise
         register(self.connection, self.schema.pragmas.encoding)
+        stand_in_for_collations(self.connection)
         self.connection.text_factory = bytes
 
     def lines(self, name: str) -> Lines:
@@ -104,11 +107,8 @@ class _File:
     def do(self, job: _Job) -> _Answer:
         if job.table is not None:
             return self.lines(job.table).of_part(job.part)
-        found = [
-            bytes(problem).decode(errors="replace")
-            for (problem,) in self.connection.execute("PRAGMA integrity_check(3)")
-        ]
-        return () if found == ["ok"] else tuple(found)
+        with closing(sqlite_check.opened(self.path)) as connection:
+            return sqlite_check.checked(connection, full=True).unmade
 
     def close(self) -> None:
         self.connection.close()

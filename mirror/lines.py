@@ -44,7 +44,8 @@ class Lines:
         self.table = table
         self.mirror = mirror
         self.encoding = encoding
-        self.relation = f"{database}.{quote_sqlite(table.name)} n"
+        # Rows are counted and read in the table itself: an index can be out of step with it, or in an order unknown here.
+        self.relation = f"{database}.{quote_sqlite(table.name)} n NOT INDEXED"
         self.big = is_big_row(mirror)
         # A UTF-16 text becomes valid UTF-8 on its way out even where it is not valid UTF-16.
         by_range = table.rowid_alias is not None and encoding == "UTF-8" and may_be_plain(mirror)
@@ -53,11 +54,11 @@ class Lines:
         self.fields = len(mirror.fields)
         # One row of SQLite's for a whole range. Without an index it is read in the order of the rowids.
         self.of_plain_range = (
-            f"SELECT count(*), group_concat({plain_line(table, mirror)}, char(10)) FROM {self.relation} NOT INDEXED "
+            f"SELECT count(*), group_concat({plain_line(table, mirror)}, char(10)) FROM {self.relation} "
             f"WHERE {self.rowid} BETWEEN ? AND ? AND {self.plain}"
         )
 
-        self.rowids_between = f"SELECT {self.rowid} FROM {self.relation} NOT INDEXED WHERE {self.rowid} BETWEEN ? AND ?"
+        self.rowids_between = f"SELECT {self.rowid} FROM {self.relation} WHERE {self.rowid} BETWEEN ? AND ?"
 
     def all(self) -> Iterator[Piece]:
         """Every row, once, as pieces of whole lines (a large row: as several pieces, the content with the last)."""
@@ -97,7 +98,7 @@ class Lines:
             for _, plain in self._plain_range(number):
                 content = content.plus(plain)
         # To count is much quicker than to look whether there is a row that needs care.
-        if content.rows < self._number(f"SELECT count(*) FROM {self.relation} NOT INDEXED WHERE {condition}"):
+        if content.rows < self._number(f"SELECT count(*) FROM {self.relation} WHERE {condition}"):
             for _, other in self.others(self.relation, condition):
                 content = content.plus(other)
         return content

@@ -21,6 +21,7 @@ from mirror.only_create import confine
 from mirror.relation import rows_at
 from mirror.schema import Schema, SchemaRow
 from mirror.schema_rebuild import schema_without_data, write_schema_rows
+from mirror.stand_ins import StandIns
 from mirror.temp_files import spill_beside
 
 
@@ -31,17 +32,18 @@ def rebuild(
     run: int,
     last_run: int,
     progress: Progress = no_progress,
-) -> None:
+) -> tuple[str, ...]:
     """Writes the database as it stood after `run` to a new file, and syncs it to disk.
 
     The cursor is inside a transaction that sees one instant (target.reading). The file must not exist. Nothing is
-    verified here: the caller compares its content hash. Raises SourceUnsupported when this SQLite cannot make an object,
+    verified here: the caller compares its content hash. Gives the names of the indexes that only the bot's own program can
+    put in order (stand_ins.py). Raises SourceUnsupported when this SQLite cannot make an object,
     NotVerified for a row that cannot have come from a SQLite file.
     """
     if database.pragmas.page_size == 0:
         path.touch(exist_ok=False)
         _sync(path)
-        return
+        return ()
     schema = schema_without_data(database.schema_rows, database.pragmas)
     connection = sqlite3.connect(f"file:{quote(str(path))}?mode=rwc", uri=True, isolation_level=None)
     confine(connection)
@@ -49,7 +51,8 @@ def rebuild(
         spill_beside(connection, path)
         _prepare(connection, schema)
         connection.execute("BEGIN")
-        write_schema_rows(connection, _stored(schema))
+        stand_ins = StandIns(connection)
+        write_schema_rows(connection, _stored(schema), stand_ins)
         # AUTOINCREMENT writes its counters as rows come in, so SQLite's own tables are filled last.
         for table in sorted(schema.tables, key=lambda table: table.name.startswith("sqlite_")):
             catalog_table = database.table(table.name)
@@ -68,12 +71,14 @@ def rebuild(
                     f"a row of table {table.name} of {database.file} in the target is not what was mirrored ({error})",
                     "somebody changed it there; undo that, or choose an older restore point with --run",
                 ) from error
-        write_schema_rows(connection, _after_rows(schema))
+        write_schema_rows(connection, _after_rows(schema), stand_ins)
         connection.execute("COMMIT")
         _finish(connection, schema)
+        unordered = tuple(sorted(stand_ins.indexes()))
     finally:
         connection.close()
     _sync(path)
+    return unordered
 
 
 def _prepare(connection: sqlite3.Connection, schema: Schema) -> None:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from mirror.errors import SourceUnsupported
 from mirror.names import folded, quote_sqlite
+from mirror.stand_ins import own_collation
 
 ROWID_ALIASES = ("rowid", "_rowid_", "oid")
 
@@ -121,10 +122,11 @@ def read_schema(connection: sqlite3.Connection, journal_mode: str) -> Schema:
         SchemaRow(*row)
         for row in connection.execute("SELECT type, name, tbl_name, sql FROM main.sqlite_schema ORDER BY rowid")
     )
-    _refuse_unknown_modules(connection, rows)
     tables = tuple(
         read_table(connection, row.name, bool(wr), bool(strict)) for row, wr, strict in _stored_tables(connection, rows)
     )
+    for table in tables:
+        _refuse_unknown_order(table)
     return Schema(rows, _read_pragmas(connection, journal_mode), tables)
 
 
@@ -167,14 +169,13 @@ def _stored_tables(connection: sqlite3.Connection, rows: tuple[SchemaRow, ...]) 
     return stored
 
 
-def _refuse_unknown_modules(connection: sqlite3.Connection, rows: tuple[SchemaRow, ...]) -> None:
-    modules = {name.lower() for (name,) in connection.execute("PRAGMA module_list")}
-    for row in rows:
-        module = virtual_module(row.sql)
-        if row.type == "table" and module and module.lower() not in modules:
+def _refuse_unknown_order(table: Table) -> None:
+    for column in table.key_columns if table.without_rowid else ():
+        if own_collation(column.key_collation):
             raise SourceUnsupported(
-                f"table {row.name} is a virtual table of the extension {module}, which is not here",
-                "keep that table in a database of its own; all other databases are mirrored",
+                f"table {table.name} is WITHOUT ROWID and in the order of the collation {column.key_collation}, "
+                "which is not here: no row of it can be found",
+                "make it a table with rowids; all other databases are mirrored",
             )
 
 

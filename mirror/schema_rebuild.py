@@ -10,12 +10,14 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
+from functools import partial
 
 from mirror.errors import SourceUnsupported
 from mirror.names import folded, quote_sqlite
 from mirror.only_create import confine, create
 from mirror.plain_text import shown
 from mirror.schema import Pragmas, Schema, SchemaRow, read_schema, virtual_module
+from mirror.stand_ins import StandIns
 
 _KINDS = ("table", "index", "view", "trigger")
 
@@ -58,21 +60,26 @@ def not_as_made(schema: Schema) -> tuple[SchemaRow, ...]:
     """The rows that SQLite writes otherwise when it makes their objects by their own SQL."""
     with _in_memory(schema.pragmas) as connection:
         connection.execute("PRAGMA writable_schema = ON")
+        stand_ins = StandIns(connection)
         for row in sorted(schema.rows, key=lambda row: _KINDS.index(row.type)):
-            _write_schema_row(connection, row)
+            stand_ins.run(partial(_write_schema_row, connection, row))
         return tuple(row for row in _differing(schema.rows, _rows(connection)) if row in schema.rows)
 
 
-def write_schema_rows(connection: sqlite3.Connection, rows: tuple[SchemaRow, ...]) -> None:
+def write_schema_rows(
+    connection: sqlite3.Connection, rows: tuple[SchemaRow, ...], stand_ins: StandIns | None = None
+) -> None:
     """Makes the objects of these rows in main, verbatim.
 
     Tables are made by their own SQL. A virtual table is written into sqlite_schema as `.dump` does, because creating it
-    would create its shadow tables, which are rows of their own. Raises SourceUnsupported when this SQLite refuses one.
+    would create its shadow tables, which are rows of their own. `stand_ins` gets what they need
+    and is not here. Raises SourceUnsupported when this SQLite refuses one.
     """
     connection.execute("PRAGMA writable_schema = ON")
+    stand_ins = stand_ins or StandIns(connection)
     for row in rows:
         try:
-            _write_schema_row(connection, row)
+            stand_ins.run(partial(_write_schema_row, connection, row))
         except sqlite3.Error as error:
             raise SourceUnsupported(
                 f"{row.type} {shown(row.name)} cannot be made again by this SQLite {sqlite3.sqlite_version}: {error}",

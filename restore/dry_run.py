@@ -18,6 +18,7 @@ from mirror.expressions import register
 from mirror.inspection import header_journal_mode
 from mirror.restored import FOLDER
 from mirror.schema import Schema, Table, in_order, read_schema
+from mirror.stand_ins import stand_in_for_collations
 from mirror.target import connected
 from restore import swap
 from restore.choose import apart
@@ -126,6 +127,7 @@ def _database(file: str, destination: Path, then: Path, names: tuple[str, ...] |
                 raise sqlite3.DatabaseError(f"its text is encoded in {schema_now.pragmas.encoding}")
             connection.execute(f"ATTACH '{_immutable(then)}' AS \"then\"")
             register(connection, schema.pragmas.encoding)
+            stand_in_for_collations(connection)
             connection.text_factory = Text
             if names is not None:
                 schema_now = replace(schema_now, tables=tuple(t for t in schema_now.tables if t.name in names))

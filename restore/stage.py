@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import sqlite3
 from pathlib import Path
@@ -11,18 +12,28 @@ from psycopg2.extensions import cursor as Cursor
 from mirror.document_content import receive
 from mirror.errors import NotVerified
 from mirror.inspection import inspect
+from mirror.names import quote_sqlite
 from mirror.rebuild import rebuild
 from restore.plan import DatabaseStep, DocumentStep, Plan
 from restore.progress import Watch
+
+log = logging.getLogger(__name__)
 
 
 def stage_database(cursor: Cursor, plan: Plan, step: DatabaseStep, staged: Path, watch: Watch) -> None:
     """Builds one database in the new file `staged` and proves that it is what was mirrored. Raises NotVerified."""
     staged.parent.mkdir(parents=True, exist_ok=True)
     remove(staged)
-    rebuild(cursor, step.database, staged, plan.run, plan.state.last_run, watch)
+    unordered = rebuild(cursor, step.database, staged, plan.run, plan.state.last_run, watch)
     watch.checking(step.database.file)
     verify(staged, step)
+    if unordered:
+        log.warning(
+            "%s: %s are in an order, or of values, that only the bot's own program knows. Its rows are right; before it "
+            "reads them, it has to run: REINDEX",
+            step.database.file,
+            ", ".join(map(quote_sqlite, unordered)),
+        )
     staged.chmod(step.database.mode)
 
 

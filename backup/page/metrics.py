@@ -79,6 +79,13 @@ def _answer(glance: Glance) -> Iterator[Metric]:
     for kind in sorted(set(kinds)):
         troubles.add_metric([kind], kinds.count(kind))
     yield troubles
+    remarks = GaugeMetricFamily(
+        "sidemirror_remarks", "What SQLite's check found that does the mirror no harm.", labels=["database"]
+    )
+    subjects = [remark.subject for remark in known.remarks]
+    for subject in sorted(set(subjects)):
+        remarks.add_metric([subject], subjects.count(subject))
+    yield remarks
 
 
 def _target(view: sqlite3.Connection, told: dict[str, Any]) -> Iterator[Metric]:

@@ -61,39 +61,6 @@ def test_an_encrypted_file_is_refused(source: Source) -> None:
     refused(source, "secret.db", SourceUnsupported, "encrypted")
 
 
-def test_a_virtual_table_of_an_unknown_extension_is_refused_by_its_name(source: Source) -> None:
-    with source.database("extension.db") as connection:
-        connection.executescript(GOOD)
-        connection.execute("PRAGMA writable_schema = ON")
-        connection.execute(
-            "INSERT INTO sqlite_schema VALUES "
-            "('table', 'places', 'places', 0, 'CREATE VIRTUAL TABLE places USING spatialthing(x)')"
-        )
-    refused(source, "extension.db", SourceUnsupported, "places", "spatialthing")
-
-
-def test_a_collation_of_the_bots_own_is_refused(source: Source) -> None:
-    with source.database("own.db") as connection:
-        connection.create_collation("mine", lambda a, b: (a > b) - (a < b))
-        connection.executescript("CREATE TABLE t (a COLLATE mine PRIMARY KEY); INSERT INTO t VALUES ('x'), ('y');")
-    refused(source, "own.db", SourceUnsupported, "mine")
-
-
-def test_a_function_of_the_bots_own_in_an_index_is_refused(source: Source) -> None:
-    with source.database("own.db") as connection:
-        connection.create_function("mine", 1, lambda value: value, deterministic=True)
-        connection.executescript("CREATE TABLE t (a); CREATE INDEX i ON t (mine(a)); INSERT INTO t VALUES (1);")
-    refused(source, "own.db", SourceUnsupported, "mine")
-
-
-@pytest.mark.parametrize("table", ["t (a CHECK (mine(a)))", "t (a, g AS (mine(a)))"])
-def test_a_function_of_the_bots_own_in_a_table_is_refused(table: str, source: Source) -> None:
-    with source.database("own.db") as connection:
-        connection.create_function("mine", 1, lambda value: 1, deterministic=True)
-        connection.executescript(f"CREATE TABLE {table}; INSERT INTO t (a) VALUES (1);")
-    refused(source, "own.db", SourceUnsupported, "mine")
-
-
 def test_rows_that_cannot_be_told_apart_are_refused(source: Source) -> None:
     source.write("CREATE TABLE t (rowid, oid, _rowid_);", "odd.db")
     refused(source, "odd.db", SourceUnsupported, "rowid")

@@ -26,7 +26,15 @@ NAME = re.compile(r"\bsidemirror_[a-z_]+")
 def state(tmp_path: Path) -> Path:
     """A state folder in which everything that has a metric is there."""
     at = "2026-11-22T01:00:00+00:00"
-    outcome.write(tmp_path, Outcome(equal_at=at, run=2, troubles=(Trouble("bot.db", "what", "hint", at, "GuardHeld"),)))
+    outcome.write(
+        tmp_path,
+        Outcome(
+            equal_at=at,
+            run=2,
+            troubles=(Trouble("bot.db", "what", "hint", at, "GuardHeld"),),
+            remarks=(Trouble("a.db", "an index is out of step", "REINDEX", "2026-01-01T00:00:00+00:00", "Remark"),),
+        ),
+    )
     (tmp_path / "alive").touch()
     with store.writing(tmp_path, "a target") as view:
         store.set_facts(view, size_limit=500, limit_seconds=60)
