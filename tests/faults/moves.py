@@ -39,8 +39,8 @@ def cloned(ground: Ground) -> None:
     finally:
         stack.compose("unpause", "backup")
     run = _another_run(ground)
-    mounted = f"--volume={stack.volumes / 'clone-state'}:/state"
-    options = ("--rm", "-T", "--no-deps", mounted)
+    elsewhere = (f"--volume={stack.volumes / 'clone-state'}:/elsewhere", "--env=STATE_DIR=/elsewhere")
+    options = ("--rm", "-T", "--no-deps", *elsewhere)
     refused = stack.compose("run", *options, "backup", "python", "-m", "backup", "once", "--full", check=False)
     assert refused.returncode == 14, refused.stdout + refused.stderr
     assert _last_run(ground) >= run
