@@ -133,3 +133,31 @@ def test_a_setting_in_the_catalog_is_one_of_sqlites(name: str, value: str, mirro
     )
     with pytest.raises(TargetEdited):
         mirrored.read_state()
+
+
+LIES = {
+    "fewer rows": "DELETE FROM {t} WHERE id < 5",
+    "more rows": "INSERT INTO {t} (id, a) SELECT 1000 + n, 'more' FROM generate_series(1, 9) AS n",
+    "other bytes for text": "ALTER TABLE {t} ALTER COLUMN a TYPE bytea USING decode('00ff', 'hex')",
+    "no column": "ALTER TABLE {t} DROP COLUMN a",
+    "exact values of no known form": """UPDATE {t} SET _exact = '{{"a": {{"x": [7]}}, "z": 1}}' WHERE id < 9""",
+}
+
+
+@pytest.mark.parametrize("lie", LIES)
+def test_rows_that_the_target_gives_and_nobody_mirrored_come_back_nowhere(
+    lie: str, mirrored: Source, tmp_path: Path
+) -> None:
+    database = mirrored.read_state().database("bot.db")
+    assert database is not None
+    mirrored.target.query(LIES[lie].format(t=f"{database.schema_name}.t"))
+    before, scratch = fingerprint(mirrored)["bot.db"], tmp_path / "scratch"
+    scratch.mkdir()
+    for way in WAYS:
+        done = restore(mirrored, *(part.format(scratch=scratch) for part in way))
+        assert done.returncode not in (0, 1), (way, done.stdout + done.stderr)
+        assert "Traceback" not in done.stderr
+    assert fingerprint(mirrored)["bot.db"] == before
+    assert list(scratch.rglob("bot.db*")) == []
+    drilled = subprocess.run(mirrored.command("drill"), env=mirrored.process_environ, capture_output=True, timeout=120)
+    assert drilled.returncode not in (0, 1), drilled.stdout
