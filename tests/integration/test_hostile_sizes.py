@@ -162,7 +162,7 @@ def test_a_table_with_a_definition_of_megabytes_decides_for_no_other(source: Sou
 
 
 def test_hundreds_of_files_are_hundreds_of_documents(source: Source) -> None:
-    """Their number ends nothing: 100,000 of them were tried by hand."""
+    """Their number ends nothing: 5,000 were tried by hand."""
     for number in range(150):
         (source.json / f"{number}.json").write_text(str(number))
     source.run()

@@ -5,10 +5,8 @@ from __future__ import annotations
 from contextlib import closing
 from pathlib import Path
 
-import pytest
+import apsw
 from fix_source import Source
-
-apsw = pytest.importorskip("apsw")  # in requirements/test.txt: an image that was built before has none
 
 # Nearly all rows have one value of `a` and one of `c`: only samples tell that the index is good for the others.
 START = """
