@@ -22,7 +22,7 @@ from mirror.mapping import KeyKind
 from mirror.names import quote_sqlite
 from mirror.part import SEQUENCE
 from mirror.schema import Schema, Table
-from mirror.stand_ins import StandIns, stand_in_for_collations
+from mirror.stand_ins import StandIns, closed_on_error, stand_in_for_collations
 from mirror.temp_files import spill_beside
 from mirror.values import key_line
 
@@ -51,12 +51,9 @@ class Pair:
             shadow is not None and shadow_schema is not None and shadow_schema.pragmas.encoding == self.encoding
         )
         if self.comparable:
-            try:
+            with closed_on_error(self.connection):
                 self.connection.execute("ATTACH ? AS shadow", (_private(shadow),))
                 StandIns(self.connection).declared_collations("shadow")
-            except sqlite3.Error:
-                self.connection.close()
-                raise
 
     def close(self) -> None:
         self.connection.close()
@@ -269,10 +266,11 @@ class Pair:
 def opened(path: Path, encoding: str) -> sqlite3.Connection:
     """To a private copy; it gives text as bytes and has the functions of our SQL."""
     connection = sqlite3.connect(_private(path), uri=True, isolation_level=None)
-    connection.text_factory = bytes
-    register(connection, encoding)
-    stand_in_for_collations(connection)
-    spill_beside(connection, path)
+    with closed_on_error(connection):
+        connection.text_factory = bytes
+        register(connection, encoding)
+        stand_in_for_collations(connection)
+        spill_beside(connection, path)
     return connection
 
 

@@ -25,7 +25,7 @@ from mirror.content import TableContent, database_hash
 from mirror.expressions import register
 from mirror.lines import Lines, Part, hashed_as
 from mirror.schema import Schema, read_schema
-from mirror.stand_ins import stand_in_for_collations
+from mirror.stand_ins import closed_on_error, stand_in_for_collations
 
 # A second process starts in a tenth of a second, in which one hashes about this much. Few rows in a large file are large
 # values, of which two processes would hold two at a time: a container has 512 MB.
@@ -90,13 +90,10 @@ class _File:
         self.path = path
         self.journal_mode = journal_mode
         self.connection = sqlite3.connect(f"file:{quote(str(path))}?mode=ro&immutable=1", uri=True)
-        try:
+        with closed_on_error(self.connection):
             self.schema = read_schema(self.connection, journal_mode)
-        except BaseException:
-            self.connection.close()
-            raise
-        register(self.connection, self.schema.pragmas.encoding)
-        stand_in_for_collations(self.connection)
+            register(self.connection, self.schema.pragmas.encoding)
+            stand_in_for_collations(self.connection)
         self.connection.text_factory = bytes
 
     def lines(self, name: str) -> Lines:

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import re
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TypeVar
 
@@ -102,3 +103,13 @@ def _null(*_arguments: object) -> None:
 def stand_in_for_collations(connection: sqlite3.Connection) -> None:
     """For a file that is only read, never for the bot's own: by a stand-in it would be written in a wrong order."""
     StandIns(connection).declared_collations()
+
+
+@contextmanager
+def closed_on_error(connection: sqlite3.Connection) -> Iterator[None]:
+    """Around what is done to a connection before it is given to who closes it."""
+    try:
+        yield
+    except BaseException:
+        connection.close()
+        raise

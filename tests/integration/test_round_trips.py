@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import functools
 from typing import Any
 
-import psycopg2
 import pytest
 from fix_source import Source
-from psycopg2.extensions import cursor as Cursor
+
+from mirror import target
 
 TABLES = 7
 
 
-class CountingCursor(Cursor):
-    """The driver's own cursor. A statement, however long, is one question and one answer; a COPY is two."""
+class CountingCursor(target.OwnPath):
+    """The cursor of each connection. A statement, however long, is one question and one answer; a COPY is two."""
 
     round_trips = 0
 
@@ -30,7 +29,7 @@ class CountingCursor(Cursor):
 @pytest.fixture
 def counted(monkeypatch: pytest.MonkeyPatch) -> type[CountingCursor]:
     """Counts from now on."""
-    monkeypatch.setattr(psycopg2, "connect", functools.partial(psycopg2.connect, cursor_factory=CountingCursor))
+    monkeypatch.setattr(target, "OwnPath", CountingCursor)
     monkeypatch.setattr(CountingCursor, "round_trips", 0)
     return CountingCursor
 

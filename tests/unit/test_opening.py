@@ -25,6 +25,7 @@ ALLOWED = {
     "mirror/part.py": OWN_STATE,
     "mirror/schema.py": OWN_STATE,
     "mirror/schema_rebuild.py": OWN_STATE,
+    "mirror/sqlite_check.py": OWN_STATE,
     "mirror/catalog_install.py": "SQL of the program's own package",
     "mirror/target.py": "connects to Postgres",
     "backup/snapshot.py": CHECKED,
